@@ -1,0 +1,15 @@
+// Package dag turns a file into blocks and blocks into a file.
+//
+//	Split:     reader → chunks → leaves and their parents, the root last
+//	Open:      root → reader of the file, which asks for blocks as it is read
+//	Walk:      root → every distinct block under it, leaves unread
+//	ParsePath: what somebody typed → root and names
+//	Resolve:   root and names → the root of the file
+//
+// Split, Walk and Resolve are pulled by their caller and start no goroutine: a
+// slow reader of blocks slows the file down and nothing piles up in between. A
+// [File] reads a few leaves ahead of its reader; that ends with its Close.
+//
+// The blocks are UnixFS as other IPFS programs write it: equal bytes under an
+// equal [Layout] get an equal CID everywhere. Directories are read, not written.
+package dag

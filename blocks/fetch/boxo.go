@@ -1,0 +1,194 @@
+package fetch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/cairn-network/cairn/blocks"
+	"github.com/ipfs/boxo/blockservice"
+	"github.com/ipfs/boxo/blockstore"
+	"github.com/ipfs/boxo/exchange"
+	block "github.com/ipfs/go-block-format"
+	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/sync/errgroup"
+)
+
+var _ exchange.SessionExchange = (*Fetcher)(nil)
+
+// BlockService gives boxo's blockservice over st and f: what st lacks is fetched,
+// and then kept in st as a block that was merely read.
+func BlockService(st blocks.Store, f *Fetcher) blockservice.BlockService {
+	return blockservice.New(Blockstore{st}, f, blockservice.WriteThrough(true))
+}
+
+// GetBlock is exchange.Fetcher's.
+func (f *Fetcher) GetBlock(ctx context.Context, c cid.Cid) (block.Block, error) {
+	return asBlock(f.Get(ctx, c))
+}
+
+// GetBlocks is exchange.Fetcher's: the blocks come in the order they are found,
+// and the channel is closed early when one cannot be had.
+func (f *Fetcher) GetBlocks(ctx context.Context, cs []cid.Cid) (<-chan block.Block, error) {
+	return f.many(ctx, cs, nil), nil
+}
+
+// NotifyNewBlocks is exchange.Interface's; nobody waits for such news here.
+func (f *Fetcher) NotifyNewBlocks(context.Context, ...block.Block) error { return nil }
+
+// Close is exchange.Interface's; a Fetcher holds nothing.
+func (f *Fetcher) Close() error { return nil }
+
+// NewSession is exchange.SessionExchange's: its fetches learn from each other
+// which peers fail.
+func (f *Fetcher) NewSession(context.Context) exchange.Fetcher {
+	return &session{f: f, failed: map[peer.ID]int{}}
+}
+
+func (f *Fetcher) many(ctx context.Context, cs []cid.Cid, s *session) <-chan block.Block {
+	out := make(chan block.Block)
+	go func() { // ends with ctx or when every block was tried; the reader waits on out
+		defer close(out)
+		g, ctx := errgroup.WithContext(ctx)
+		g.SetLimit(f.cfg.Parallel)
+		for _, c := range cs {
+			if ctx.Err() != nil {
+				break
+			}
+			g.Go(func() error {
+				b, err := f.get(ctx, c, s)
+				if err != nil {
+					return nil // the reader sees that it is missing; the others go on
+				}
+				select {
+				case out <- b:
+				case <-ctx.Done():
+				}
+				return nil
+			})
+		}
+		_ = g.Wait()
+	}()
+	return out
+}
+
+// session is several fetches that belong together. A nil session knows nothing.
+type session struct {
+	f      *Fetcher
+	mu     sync.Mutex
+	failed map[peer.ID]int // guarded by mu: peers that could not answer, and how often
+}
+
+func (s *session) GetBlock(ctx context.Context, c cid.Cid) (block.Block, error) {
+	return asBlock(s.f.get(ctx, c, s))
+}
+
+func (s *session) GetBlocks(ctx context.Context, cs []cid.Cid) (<-chan block.Block, error) {
+	return s.f.many(ctx, cs, s), nil
+}
+
+// note remembers how p answered.
+func (s *session) note(p peer.ID, err error) {
+	if s == nil || blocks.IsNotFound(err) || errors.Is(err, context.Canceled) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil {
+		delete(s.failed, p)
+	} else {
+		s.failed[p]++
+	}
+}
+
+// order puts those that failed last, and leaves the nearest first otherwise.
+func (s *session) order(ps []peer.ID) []peer.ID {
+	if s == nil {
+		return ps
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	slices.SortStableFunc(ps, func(a, b peer.ID) int { return s.failed[a] - s.failed[b] })
+	return ps
+}
+
+func asBlock(b blocks.Block, err error) (block.Block, error) {
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// Blockstore is a blocks.Store in the words of boxo.
+type Blockstore struct{ Store blocks.Store }
+
+var (
+	_ blockstore.Blockstore = Blockstore{}
+	_ blockstore.Viewer     = Blockstore{}
+)
+
+// The methods of boxo's blockstore.Blockstore and Viewer.
+func (s Blockstore) Get(ctx context.Context, c cid.Cid) (block.Block, error) {
+	b, err := s.Store.Get(ctx, c)
+	if errors.Is(err, blocks.ErrMismatch) {
+		return nil, blocks.NotFound(c) // rotten here: ask the holders
+	}
+	return asBlock(b, err)
+}
+
+func (s Blockstore) Has(ctx context.Context, c cid.Cid) (bool, error) {
+	return s.Store.Has(ctx, c.Hash())
+}
+
+func (s Blockstore) GetSize(ctx context.Context, c cid.Cid) (int, error) {
+	return s.Store.Size(ctx, c.Hash())
+}
+
+func (s Blockstore) View(ctx context.Context, c cid.Cid, f func([]byte) error) error {
+	return s.Store.View(ctx, c.Hash(), f)
+}
+
+func (s Blockstore) DeleteBlock(ctx context.Context, c cid.Cid) error {
+	return s.Store.Delete(ctx, c.Hash())
+}
+
+func (s Blockstore) Put(ctx context.Context, b block.Block) error {
+	return s.PutMany(ctx, []block.Block{b})
+}
+
+func (s Blockstore) PutMany(ctx context.Context, bs []block.Block) error {
+	own := make([]blocks.Block, len(bs))
+	for i, b := range bs {
+		var ok bool
+		if own[i], ok = b.(blocks.Block); ok {
+			continue // made by this process, so checked
+		}
+		var err error
+		if own[i], err = blocks.Check(b.Cid(), b.RawData()); err != nil {
+			return fmt.Errorf("fetch: keep: %w", err)
+		}
+	}
+	return s.Store.Put(ctx, own...)
+}
+
+// AllKeysChan closes early when the walk fails: boxo's interface cannot say so.
+func (s Blockstore) AllKeysChan(ctx context.Context) (<-chan cid.Cid, error) {
+	out := make(chan cid.Cid)
+	go func() { // ends with ctx or the walk; the reader waits on out
+		defer close(out)
+		for h, err := range s.Store.All(ctx) {
+			if err != nil {
+				return
+			}
+			select {
+			case out <- blocks.Key(h):
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return out, nil
+}

@@ -1,0 +1,199 @@
+// Package fetch gets one block from wherever it is:
+//
+//	local store → (one flight a block) → closest live members, hedged → check → caller
+//
+// It implements boxo's exchange.Interface with sessions, so that blockservice,
+// UnixFS and the gateway stand on it unchanged; what is fetched is kept by the
+// blockservice, as a block that was merely read. A block that nobody has is a
+// [blocks.MissError] that says how many peers were asked.
+//
+// Goroutines live no longer than the call they work for, hedges included: losers
+// are cancelled and waited for by none, each has its own slot in a buffered channel.
+package fetch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cairn-network/cairn/blocks"
+	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/peer"
+	mh "github.com/multiformats/go-multihash"
+)
+
+// Router says who should have a block.
+type Router interface {
+	Closest(ctx context.Context, h mh.Multihash, n int) (ids []peer.ID, exact bool, err error)
+}
+
+// Peers asks one peer for one block and checks what it says.
+type Peers interface {
+	Fetch(ctx context.Context, p peer.ID, c cid.Cid) (blocks.Block, error)
+}
+
+// Config is what an operator may set. The zero value is for production.
+type Config struct {
+	Width    int           // closest members that may be asked; 0 is 10, twice the usual number of copies
+	Hedge    time.Duration // before the next peer is asked as well; 0 is 300 ms
+	Timeout  time.Duration // for one block; 0 is 45 s
+	Parallel int           // blocks of one GetBlocks at a time; 0 is 16
+}
+
+func (c Config) withDefaults() Config {
+	if c.Width == 0 {
+		c.Width = 10
+	}
+	if c.Hedge == 0 {
+		c.Hedge = 300 * time.Millisecond
+	}
+	if c.Timeout == 0 {
+		c.Timeout = 45 * time.Second
+	}
+	if c.Parallel == 0 {
+		c.Parallel = 16
+	}
+	return c
+}
+
+// Fetcher is a blocks.Getter over the whole network.
+type Fetcher struct {
+	self    peer.ID
+	local   blocks.Store
+	router  Router
+	peers   Peers
+	cfg     Config
+	flights flights
+}
+
+var _ blocks.Getter = (*Fetcher)(nil)
+
+// New fetches for the peer self.
+func New(self peer.ID, local blocks.Store, r Router, p Peers, cfg Config) *Fetcher {
+	return &Fetcher{self: self, local: local, router: r, peers: p, cfg: cfg.withDefaults()}
+}
+
+// Get gives the block c, from here or from the network.
+func (f *Fetcher) Get(ctx context.Context, c cid.Cid) (blocks.Block, error) {
+	return f.get(ctx, c, nil)
+}
+
+func (f *Fetcher) get(ctx context.Context, c cid.Cid, s *session) (blocks.Block, error) {
+	if c.Prefix().MhType == mh.IDENTITY {
+		d, err := mh.Decode(c.Hash())
+		if err != nil {
+			return blocks.Block{}, fmt.Errorf("fetch %s: %w", c, err)
+		}
+		return blocks.Check(c, d.Digest)
+	}
+	b, err := f.local.Get(ctx, c)
+	if err == nil || !blocks.IsNotFound(err) && !errors.Is(err, blocks.ErrMismatch) {
+		return b, err
+	}
+	b, err = f.flights.join(ctx, string(c.Hash()), func(ctx context.Context) (blocks.Block, error) {
+		ctx, cancel := context.WithTimeout(ctx, f.cfg.Timeout)
+		defer cancel()
+		return f.remote(ctx, c, s)
+	})
+	if err != nil {
+		return blocks.Block{}, fmt.Errorf("fetch: %w", err)
+	}
+	if b.Cid() != c { // the flight was for another spelling of the same key
+		return blocks.Check(c, b.RawData())
+	}
+	return b, nil
+}
+
+// remote asks the closest members for c, and looks once more, wider, if none has it.
+func (f *Fetcher) remote(ctx context.Context, c cid.Cid, s *session) (blocks.Block, error) {
+	var asked []peer.ID
+	var failed error // of a peer that could not say whether it has c
+	for _, width := range []int{f.cfg.Width, 2 * f.cfg.Width} {
+		near, _, err := f.router.Closest(ctx, c.Hash(), width)
+		if err != nil && len(asked) == 0 {
+			if ctx.Err() != nil {
+				return blocks.Block{}, fmt.Errorf("%s: %w", c, ctx.Err())
+			}
+			return blocks.Block{}, errors.Join(&blocks.MissError{CID: c}, err)
+		}
+		next := without(near, append(asked, f.self))
+		if len(next) == 0 {
+			break
+		}
+		b, err := f.first(ctx, s.order(next), c, s)
+		if err == nil {
+			return b, nil
+		}
+		if !blocks.IsNotFound(err) {
+			failed = errors.Join(failed, err)
+		}
+		asked = append(asked, next...)
+	}
+	if ctx.Err() != nil {
+		return blocks.Block{}, fmt.Errorf("%s: asked %d peers: %w", c, len(asked), ctx.Err())
+	}
+	if failed != nil {
+		return blocks.Block{}, fmt.Errorf("%s: asked %d peers: %w", c, len(asked), failed)
+	}
+	return blocks.Block{}, &blocks.MissError{CID: c, Asked: len(asked)}
+}
+
+func without(ps, not []peer.ID) (out []peer.ID) {
+	skip := make(map[peer.ID]bool, len(not))
+	for _, p := range not {
+		skip[p] = true
+	}
+	for _, p := range ps {
+		if !skip[p] {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// first asks ps in turn, the next one as soon as one says no or is slower than
+// the hedge, and takes the first good answer.
+func (f *Fetcher) first(ctx context.Context, ps []peer.ID, c cid.Cid, s *session) (blocks.Block, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type answer struct {
+		from peer.ID
+		b    blocks.Block
+		err  error
+	}
+	answers := make(chan answer, len(ps)) // room for each: no loser is ever left behind
+	hedge := time.NewTimer(0)
+	defer hedge.Stop()
+	next, open := 0, 0
+	ask := func() {
+		if next == len(ps) {
+			return
+		}
+		p := ps[next]
+		next, open = next+1, open+1
+		go func() { // ends with ctx; waited for by none
+			b, err := f.peers.Fetch(ctx, p, c)
+			answers <- answer{p, b, err}
+		}()
+		hedge.Reset(f.cfg.Hedge)
+	}
+	err := blocks.NotFound(c)
+	for ask(); open > 0; {
+		select {
+		case a := <-answers:
+			open--
+			s.note(a.from, a.err)
+			if a.err == nil {
+				return a.b, nil
+			}
+			if !blocks.IsNotFound(a.err) {
+				err = a.err
+			}
+			ask()
+		case <-hedge.C:
+			ask()
+		}
+	}
+	return blocks.Block{}, err
+}

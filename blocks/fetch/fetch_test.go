@@ -1,0 +1,160 @@
+package fetch_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cairn-network/cairn/blocks"
+	"github.com/cairn-network/cairn/blocks/blockstest"
+	"github.com/cairn-network/cairn/blocks/fetch"
+	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/peer"
+	mh "github.com/multiformats/go-multihash"
+)
+
+type near []peer.ID
+
+func (n near) Closest(_ context.Context, _ mh.Multihash, k int) ([]peer.ID, bool, error) {
+	return n[:min(k, len(n))], true, nil
+}
+
+type says map[peer.ID]func(context.Context) (blocks.Block, error)
+
+func (s says) Fetch(ctx context.Context, p peer.ID, _ cid.Cid) (blocks.Block, error) {
+	return s[p](ctx)
+}
+
+var x = blocks.New(cid.Raw, []byte("x"))
+
+func liar(context.Context) (blocks.Block, error)  { return blocks.Block{}, blocks.ErrMismatch }
+func lacks(context.Context) (blocks.Block, error) { return blocks.Block{}, blocks.NotFound(x.Cid()) }
+func sleeper(ctx context.Context) (blocks.Block, error) {
+	<-ctx.Done()
+	return blocks.Block{}, ctx.Err()
+}
+
+func after(d time.Duration) func(context.Context) (blocks.Block, error) {
+	return func(ctx context.Context) (blocks.Block, error) {
+		select {
+		case <-time.After(d):
+			return x, nil
+		case <-ctx.Done():
+			return blocks.Block{}, ctx.Err()
+		}
+	}
+}
+
+// A liar costs nothing and a sleeper one hedge: then the next is asked as well.
+func TestGoodAnswerWins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := fetch.New("me", new(blockstest.Mem), near{"liar", "sleeper", "friend"},
+			says{"liar": liar, "sleeper": sleeper, "friend": after(time.Second)}, fetch.Config{Hedge: 300 * time.Millisecond})
+		t0 := time.Now()
+		if got, err := f.Get(t.Context(), x.Cid()); err != nil || got.Cid() != x.Cid() {
+			t.Fatalf("got %v, %v", got, err)
+		}
+		if d, want := time.Since(t0), 1300*time.Millisecond; d != want {
+			t.Errorf("took %v, want %v", d, want)
+		}
+	})
+}
+
+// When nobody has it, that is the answer, with how many were asked; when someone
+// could not say, that is.
+func TestWhyNot(t *testing.T) {
+	broken := errors.New("broken")
+	for name, tt := range map[string]struct {
+		peers    says
+		notFound bool
+	}{
+		"nobody":      {says{"a": lacks, "b": lacks}, true},
+		"one failure": {says{"a": lacks, "b": func(context.Context) (blocks.Block, error) { return blocks.Block{}, broken }}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := fetch.New("me", new(blockstest.Mem), near{"a", "me", "b"}, tt.peers, fetch.Config{}).Get(t.Context(), x.Cid())
+			var miss *blocks.MissError
+			if blocks.IsNotFound(err) != tt.notFound || errors.As(err, &miss) != tt.notFound || tt.notFound && miss.Asked != 2 {
+				t.Errorf("err = %v", err)
+			}
+		})
+	}
+}
+
+// Silence ends: a block that only sleepers have is a timeout, in time.
+func TestSilenceEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := fetch.New("me", new(blockstest.Mem), near{"a", "b"}, says{"a": sleeper, "b": sleeper}, fetch.Config{Timeout: 20 * time.Second})
+		t0 := time.Now()
+		if _, err := f.Get(t.Context(), x.Cid()); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("err = %v", err)
+		}
+		if d := time.Since(t0); d != 20*time.Second {
+			t.Errorf("took %v", d)
+		}
+	})
+}
+
+// Many who want one block at a time cost one fetch; one who gives up does not end it
+// for the others.
+func TestOneFlightForAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int32
+		f := fetch.New("me", new(blockstest.Mem), near{"a"}, says{"a": func(ctx context.Context) (blocks.Block, error) {
+			asked.Add(1)
+			return after(time.Second)(ctx)
+		}}, fetch.Config{})
+		impatient, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		errs := make(chan error, 11)
+		go func() { _, err := f.Get(impatient, x.Cid()); errs <- err }()
+		synctest.Wait()
+		for range 10 {
+			go func() { _, err := f.Get(t.Context(), x.Cid()); errs <- err }()
+		}
+		if err := <-errs; !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("the impatient one got %v", err)
+		}
+		for range 10 {
+			if err := <-errs; err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := asked.Load(); n != 1 {
+			t.Errorf("%d fetches, want 1", n)
+		}
+	})
+}
+
+// Data that stands in its own CID asks nobody.
+func TestIdentityIsReadFromItsCID(t *testing.T) {
+	h, err := mh.Sum([]byte("tiny"), mh.IDENTITY, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := fetch.New("me", new(blockstest.Mem), near{}, says{}, fetch.Config{}).Get(t.Context(), cid.NewCidV1(cid.Raw, h))
+	if err != nil || string(b.RawData()) != "tiny" {
+		t.Fatalf("got %q, %v", b.RawData(), err)
+	}
+}
+
+// What the blockservice fetched is here afterwards, and nobody is asked again.
+func TestBlockServiceKeepsWhatItRead(t *testing.T) {
+	mem, asked := new(blockstest.Mem), 0
+	f := fetch.New("me", mem, near{"a"}, says{"a": func(context.Context) (blocks.Block, error) { asked++; return x, nil }}, fetch.Config{})
+	bs := fetch.BlockService(mem, f)
+	for range 2 {
+		if b, err := bs.GetBlock(t.Context(), x.Cid()); err != nil || string(b.RawData()) != "x" {
+			t.Fatalf("got %v, %v", b, err)
+		}
+	}
+	if asked != 1 {
+		t.Errorf("asked %d times", asked)
+	}
+	if ls, _ := mem.Leases(t.Context(), x.Hash()); len(ls) != 0 {
+		t.Error("what was read is held")
+	}
+}

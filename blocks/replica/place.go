@@ -1,0 +1,303 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cairn-network/cairn/blocks"
+	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/peer"
+	mh "github.com/multiformats/go-multihash"
+	"golang.org/x/sync/errgroup"
+)
+
+// Job is the placement of the blocks under one lease.
+type Job struct {
+	pin   blocks.Pin
+	lease blocks.Lease
+	moved chan struct{} // 1-buffered: there is news
+
+	mu       sync.Mutex
+	acks     map[string][]peer.ID // guarded by mu: for each block, who has it on the disk
+	total    int                  // guarded by mu: acks in all
+	members  int                  // guarded by mu: most other live members seen, up to 2r
+	lastErr  map[peer.ID]error    // guarded by mu: what each holder said last
+	finished bool                 // guarded by mu: Run goes no further with it for now
+}
+
+// Queue hands the placement of the blocks held under l to [Set.Run]; pin is their
+// journal, which the caller has written. A placement of l that is queued already is
+// given back.
+func (s *Set) Queue(l blocks.Lease, pin blocks.Pin) *Job {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if j := s.jobs[l.ID()]; j != nil {
+		return j
+	}
+	j := &Job{pin: pin, lease: l, moved: make(chan struct{}, 1), acks: map[string][]peer.ID{}, lastErr: map[peer.ID]error{}}
+	s.jobs[l.ID()] = j
+	s.queue = append(s.queue, j)
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+	return j
+}
+
+// atOnce is how many placements go on side by side; the window is shared by all.
+const atOnce = 32
+
+// placing runs the queued placements until ctx is done.
+func (s *Set) placing(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(atOnce)
+	for {
+		s.mu.Lock()
+		next := s.queue
+		s.queue = nil
+		s.mu.Unlock()
+		for _, j := range next {
+			g.Go(func() error { s.work(ctx, j); return nil })
+		}
+		select {
+		case <-s.wake:
+		case <-ctx.Done():
+			return g.Wait()
+		}
+	}
+}
+
+// work places the blocks of j, again and again while that brings new acks, and
+// closes its journal when every block has all the copies the network can hold.
+func (s *Set) work(ctx context.Context, j *Job) {
+	defer func() {
+		s.mu.Lock()
+		delete(s.jobs, j.lease.ID())
+		s.mu.Unlock()
+		j.mu.Lock()
+		j.finished = true
+		j.mu.Unlock()
+		j.news()
+	}()
+	for last, pause := time.Now(), 50*time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
+		before := j.acked()
+		if err := s.pass(ctx, j); err != nil && ctx.Err() == nil {
+			s.log.Warn("placement cut short", "root", j.pin.Root, "err", err)
+		}
+		p, _ := j.progress(blocks.WaitFull)
+		if p.Members > 0 && p.Safe == p.Blocks && ctx.Err() == nil {
+			pin := j.pin
+			pin.Pending = false
+			if err := s.ledger.Pin(ctx, pin); err != nil {
+				s.log.Error("journal not closed", "root", pin.Root, "err", err)
+			}
+			return
+		}
+		if j.acked() > before {
+			last = time.Now()
+		}
+		if p.Members == 0 || time.Since(last) >= s.cfg.PutIdle || !sleep(ctx, pause) {
+			return
+		}
+	}
+}
+
+// pass tries every block of j that still lacks copies, once.
+func (s *Set) pass(ctx context.Context, j *Job) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for h, err := range s.ledger.Under(ctx, j.lease.ID()) {
+		if err != nil {
+			return errors.Join(err, g.Wait())
+		}
+		select {
+		case s.window <- struct{}{}:
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), g.Wait())
+		}
+		g.Go(func() error {
+			defer func() { <-s.window }()
+			return s.place(ctx, j, h)
+		})
+	}
+	return g.Wait()
+}
+
+// place brings the block h to its r holders, and to the next closest for each that fails.
+func (s *Set) place(ctx context.Context, j *Job, h mh.Multihash) error {
+	near, err := s.holders(ctx, h, j.lease.Publisher, 2*j.lease.R)
+	if err != nil {
+		j.note(h, nil, 0)
+		j.failed("", err)
+		return nil // nobody is there; the next pass asks again
+	}
+	have := j.note(h, near, len(near))
+	if have >= min(j.lease.R, len(near)) {
+		return nil
+	}
+	b, err := s.store.Get(ctx, blocks.Key(h))
+	if err != nil {
+		return fmt.Errorf("replica: place: %w", err)
+	}
+	var g errgroup.Group
+	next := make(chan peer.ID, len(near))
+	for _, p := range near {
+		if !j.has(h, p) {
+			next <- p
+		}
+	}
+	close(next)
+	for range min(j.lease.R, len(near)) - have { // a pusher for each copy that is missing
+		g.Go(func() error {
+			for p := range next {
+				_, err := s.peers.Store(ctx, p, j.lease, b)
+				if err == nil {
+					j.ack(h, p)
+					return nil
+				}
+				j.failed(p, err)
+				s.log.Debug("holder did not take a block", "peer", p, "err", err)
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+func (j *Job) news() {
+	select {
+	case j.moved <- struct{}{}:
+	default:
+	}
+}
+
+// note enters h, who is near it, and gives how many of those have it.
+func (j *Job) note(h mh.Multihash, near []peer.ID, members int) (have int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if _, ok := j.acks[string(h)]; !ok {
+		j.acks[string(h)] = nil
+	}
+	j.members = max(j.members, members)
+	if near != nil { // copies on peers that are gone count no more
+		j.acks[string(h)] = slices.DeleteFunc(j.acks[string(h)], func(p peer.ID) bool { return !slices.Contains(near, p) })
+	}
+	return len(j.acks[string(h)])
+}
+
+func (j *Job) has(h mh.Multihash, p peer.ID) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.Contains(j.acks[string(h)], p)
+}
+
+func (j *Job) ack(h mh.Multihash, p peer.ID) {
+	j.mu.Lock()
+	j.acks[string(h)] = append(j.acks[string(h)], p)
+	j.total++
+	delete(j.lastErr, p)
+	j.mu.Unlock()
+	j.news()
+}
+
+func (j *Job) failed(p peer.ID, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.lastErr[p] = err
+}
+
+func (j *Job) acked() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.total
+}
+
+// progress says how far j is for those who wait for w, and which blocks are short of it.
+func (j *Job) progress(w blocks.Wait) (p blocks.Progress, short *blocks.ShortError) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	want := w.Want(j.lease.R, j.members)
+	p = blocks.Progress{Blocks: j.pin.Blocks, Target: j.lease.R, Members: j.members, Copies: make([]int, j.lease.R+1)}
+	short = &blocks.ShortError{Root: j.pin.Root, Want: want, Have: j.lease.R, Members: j.members}
+	unseen := j.pin.Blocks - len(j.acks)
+	p.Copies[0] = unseen
+	for h, who := range j.acks {
+		n := min(len(who), j.lease.R)
+		p.Copies[n]++
+		if len(who) >= want {
+			p.Safe++
+			continue
+		}
+		short.Have = min(short.Have, n)
+		if len(short.Blocks) < 8 {
+			short.Blocks = append(short.Blocks, cid.NewCidV1(cid.Raw, mh.Multihash(h)))
+		}
+	}
+	if unseen > 0 {
+		short.Have = 0
+	}
+	short.Short = p.Blocks - p.Safe
+	var errs []error
+	for _, err := range j.lastErr {
+		errs = append(errs, err)
+	}
+	short.Err = errors.Join(errs...)
+	return p, short
+}
+
+// Wait waits until j is as far as w asks; tell hears how far it is, at most ten
+// times a second. When j can get no further for now it answers a
+// [*blocks.ShortError]: everything is still here and queued.
+func (j *Job) Wait(ctx context.Context, w blocks.Wait, tell func(blocks.Progress)) (blocks.Progress, error) {
+	const pace = 100 * time.Millisecond
+	var told time.Time
+	for {
+		j.mu.Lock()
+		finished := j.finished
+		j.mu.Unlock()
+		p, short := j.progress(w)
+		done := p.Members > 0 && p.Safe == p.Blocks || w == blocks.WaitLocal
+		if tell != nil && (done || finished || time.Since(told) >= pace) {
+			tell(p)
+			told = time.Now()
+		}
+		switch {
+		case done:
+			return p, nil
+		case finished:
+			return p, short
+		}
+		select {
+		case <-j.moved:
+		case <-time.After(pace):
+		case <-ctx.Done():
+			return p, ctx.Err()
+		}
+	}
+}
+
+// Holders gives every peer that has at least one of j's blocks, and the copies of the
+// worst-kept one.
+func (j *Job) Holders() (ids []peer.ID, least int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	seen := map[peer.ID]bool{}
+	least = j.lease.R
+	if len(j.acks) < j.pin.Blocks {
+		least = 0
+	}
+	for _, who := range j.acks {
+		least = min(least, len(who))
+		for _, p := range who {
+			seen[p] = true
+		}
+	}
+	for p := range seen {
+		ids = append(ids, p)
+	}
+	slices.Sort(ids)
+	return ids, least
+}

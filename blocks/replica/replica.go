@@ -1,0 +1,148 @@
+// Package replica keeps each block on the members closest to it.
+//
+//	place.go   the blocks of one put: holders → push → acks → quorum
+//	repair.go  the blocks held here, round by round: am I the one? → who lacks it? → give
+//	admit.go   what others bring: near enough? lease? space? → keep
+//	health.go  who can prove what, right now
+//	plan.go    who owes what to whom: pure
+//
+// The holders of a block are the r members closest to its key, not counting the
+// publisher of the lease it is held under. Everyone computes them; nobody is told.
+// Only leased blocks are placed and repaired: what was merely read is in no ledger.
+//
+// [New] starts nothing. [Set.Run] owns every goroutine that outlives a call: the
+// placements that puts have queued, and the repair loop.
+package replica
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/cairn-network/cairn/blocks"
+	"github.com/cairn-network/cairn/blocks/wire"
+	"github.com/libp2p/go-libp2p/core/peer"
+	mh "github.com/multiformats/go-multihash"
+)
+
+// Router says who is closest. Seats is Closest with those members still in their
+// place that were lost only a moment ago; alive[i] tells which.
+type Router interface {
+	Closest(ctx context.Context, h mh.Multihash, n int) (ids []peer.ID, exact bool, err error)
+	Seats(ctx context.Context, h mh.Multihash, n int) (ids []peer.ID, alive []bool, err error)
+	Ready() <-chan struct{}   // closed once placement can be trusted
+	Changed() <-chan struct{} // members came or went
+}
+
+// Peers reaches the other holders.
+type Peers interface {
+	Store(ctx context.Context, p peer.ID, l blocks.Lease, b blocks.Block) (sent bool, err error)
+	States(ctx context.Context, p peer.ID, hs []mh.Multihash) ([]wire.State, error)
+	Prove(ctx context.Context, p peer.ID, nonce []byte, hs []mh.Multihash) ([][]byte, error)
+	Leases(ctx context.Context, p peer.ID, h mh.Multihash) ([]blocks.Lease, error)
+}
+
+// Config is what an operator may set. The zero value is for production.
+type Config struct {
+	R           int           // copies where no lease says otherwise; 0 is 5
+	NoRepair    bool          // no repair rounds: the control of the promise
+	Every       time.Duration // between two repair rounds, give or take half; 0 is 10 min
+	AfterChange time.Duration // from a change among the members to a round; 0 is 1 min
+	PutIdle     time.Duration // a placement without a new ack for this long is short; 0 is 60 s
+	Window      int           // blocks being pushed at a time, all puts together; 0 is 16
+	Quota       int64         // bytes kept for others; 0 is no limit
+	Rand        *rand.Rand    // for jitter; nil is seeded by the system
+	Log         *slog.Logger  // nil discards
+}
+
+func (c Config) withDefaults() Config {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	def(&c.Every, 10*time.Minute)
+	def(&c.AfterChange, time.Minute)
+	def(&c.PutIdle, time.Minute)
+	if c.R == 0 {
+		c.R = 5
+	}
+	if c.Window == 0 {
+		c.Window = 16
+	}
+	if c.Rand == nil {
+		c.Rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// Set is the replicas that this peer has a part in.
+type Set struct {
+	self   peer.ID
+	store  blocks.Store
+	ledger blocks.Ledger
+	router Router
+	peers  Peers
+	cfg    Config
+	log    *slog.Logger
+
+	window chan struct{} // a slot for each block being pushed
+	wake   chan struct{} // 1-buffered: a placement was queued
+
+	mu     sync.Mutex
+	queue  []*Job                  // guarded by mu: placements not yet begun
+	jobs   map[blocks.LeaseID]*Job // guarded by mu: placements queued or under way
+	copied int64                   // guarded by mu: blocks that repair has given away
+}
+
+// New makes the set of the peer self.
+func New(self peer.ID, st blocks.Store, led blocks.Ledger, r Router, p Peers, cfg Config) *Set {
+	cfg = cfg.withDefaults()
+	return &Set{
+		self: self, store: st, ledger: led, router: r, peers: p, cfg: cfg, log: cfg.Log,
+		window: make(chan struct{}, cfg.Window), wake: make(chan struct{}, 1),
+		jobs: map[blocks.LeaseID]*Job{},
+	}
+}
+
+// Repaired is the number of copies that repair has made since the start.
+func (s *Set) Repaired() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.copied
+}
+
+// holders gives up to n live members nearest to h, without the publisher.
+func (s *Set) holders(ctx context.Context, h mh.Multihash, publisher peer.ID, n int) ([]peer.ID, error) {
+	ids, _, err := s.router.Closest(ctx, h, n+1)
+	if err != nil {
+		return nil, err
+	}
+	return others(ids, publisher, n), nil
+}
+
+func others(ids []peer.ID, publisher peer.ID, n int) (out []peer.ID) {
+	for _, p := range ids {
+		if p != publisher && len(out) < n {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// sleep waits for d and reports whether ctx still stands.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,32 @@
+package node
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/cairn-network/cairn/blocks/dag"
+	"github.com/ipfs/go-cid"
+)
+
+// Get opens the file that path names. Its blocks are fetched as they are read, from
+// this peer or from their holders, each checked on its way in. ctx governs all that.
+func (n *Node) Get(ctx context.Context, path string) (*dag.File, error) {
+	root, err := n.Resolve(ctx, path) // path → root
+	if err != nil {
+		return nil, fmt.Errorf("get: %w", err)
+	}
+	f, err := dag.Open(ctx, n.nodes(ctx), root) // root → local store | holders → check → stream
+	if err != nil {
+		return nil, fmt.Errorf("get: %w", err)
+	}
+	return f, nil
+}
+
+// Resolve gives the CID that path names, through the directories on the way.
+func (n *Node) Resolve(ctx context.Context, path string) (cid.Cid, error) {
+	root, segments, err := dag.ParsePath(path)
+	if err != nil || len(segments) == 0 {
+		return root, err
+	}
+	return dag.Resolve(ctx, n.nodes(ctx), root, segments)
+}

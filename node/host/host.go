@@ -1,0 +1,70 @@
+// Package host makes the libp2p host of a peer: identity, transports, limits.
+//
+// TCP with TLS 1.3 comes first, then Noise; QUIC where it is listened on. The host
+// is no relay. Its limits are stated in limits.go. Close it after everything that
+// stands on it.
+package host
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/crypto"
+	lhost "github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/gologshim"
+	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
+	"github.com/libp2p/go-libp2p/p2p/security/noise"
+	tls "github.com/libp2p/go-libp2p/p2p/security/tls"
+)
+
+// Config is what an operator may set.
+type Config struct {
+	Key       crypto.PrivKey // the peer's identity; needed
+	Listen    []string       // multiaddrs
+	Agent     string         // told to other peers
+	Private   bool           // a network of private or loopback addresses: no NAT service, no relay
+	PerIP     int            // connections from one IPv4 or IPv6 address; 0 is 8
+	ConnsLow  int            // the connection manager trims down to this; 0 is 96
+	ConnsHigh int            // and begins above this; 0 is 160
+	Log       *slog.Logger   // of libp2p; nil discards
+}
+
+// New makes and starts the host: it listens when New returns.
+func New(cfg Config) (lhost.Host, error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	gologshim.SetDefaultHandler(cfg.Log.Handler())
+	if cfg.ConnsLow == 0 {
+		cfg.ConnsLow, cfg.ConnsHigh = 96, 160
+	}
+	conns, err := connmgr.NewConnManager(cfg.ConnsLow, cfg.ConnsHigh)
+	if err != nil {
+		return nil, fmt.Errorf("host: connection manager: %w", err)
+	}
+	limits, err := resources(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("host: limits: %w", err)
+	}
+	opts := []libp2p.Option{
+		libp2p.Identity(cfg.Key),
+		libp2p.ListenAddrStrings(cfg.Listen...),
+		libp2p.UserAgent(cfg.Agent),
+		libp2p.Security(tls.ID, tls.New),
+		libp2p.Security(noise.ID, noise.New),
+		libp2p.ConnectionManager(conns),
+		libp2p.ResourceManager(limits),
+		libp2p.DisableRelay(),
+	}
+	if cfg.Private {
+		opts = append(opts, libp2p.DisableIdentifyAddressDiscovery())
+	} else {
+		opts = append(opts, libp2p.NATPortMap(), libp2p.EnableAutoNATv2())
+	}
+	h, err := libp2p.New(opts...)
+	if err != nil {
+		return nil, fmt.Errorf("host: %w", err)
+	}
+	return h, nil
+}

@@ -1,0 +1,47 @@
+package node
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/cairn-network/cairn/blocks"
+	"github.com/cairn-network/cairn/blocks/dag"
+	"github.com/cairn-network/cairn/blocks/replica"
+)
+
+// The keep story has no beginning and no end: Run walks the blocks that this peer
+// holds for somebody (replica.Set.Repair), and for each asks
+//
+//	which are mine? → am I the closest live one that has it? → who lacks it? → give
+//
+// This file is how anyone can see that it works.
+
+// maxChecked bounds the blocks of one health check.
+const maxChecked = 1 << 20
+
+// Health counts the copies of everything under path, as their holders prove them
+// now. detail fills in each block's holders. Somebody must have the inner blocks
+// for them to be walked: if not, the error says which one is missing.
+func (n *Node) Health(ctx context.Context, path string, detail bool) (blocks.Health, error) {
+	root, err := n.Resolve(ctx, path)
+	if err != nil {
+		return blocks.Health{}, fmt.Errorf("health: %w", err)
+	}
+	var all []replica.Sized
+	for v, err := range dag.Walk(ctx, n.nodes(ctx), root) {
+		if err != nil {
+			return blocks.Health{}, fmt.Errorf("health: %w", err)
+		}
+		if all = append(all, replica.Sized(v)); len(all) > maxChecked {
+			return blocks.Health{}, fmt.Errorf("health: more than %d blocks under %s", maxChecked, root)
+		}
+	}
+	h, err := n.set.Health(ctx, root, all, n.fetch)
+	if err != nil {
+		return h, fmt.Errorf("health: %w", err)
+	}
+	if !detail {
+		h.Detail = nil
+	}
+	return h, nil
+}

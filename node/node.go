@@ -1,0 +1,216 @@
+// Package node is the peer: it joins the three pillars (blocks, dht, pubsub) and
+// tells the stories that run through all of them, one file each.
+//
+//	put.go   file → blocks → local store → lease, journal → holders → quorum → announcement
+//	get.go   path → root → local store | holders → check → stream
+//	keep.go  which blocks are mine? → who lacks them? → give; and how well it is all kept
+//	run.go   what goes on by itself, for as long as the peer lives
+//
+// config.go, home.go and identity.go are what its owner chose and what it is; a
+// peer whose parts were made elsewhere is built by [New], one in a home by [Open].
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cairn-network/cairn/blocks"
+	"github.com/cairn-network/cairn/blocks/disk"
+	"github.com/cairn-network/cairn/blocks/fetch"
+	"github.com/cairn-network/cairn/blocks/replica"
+	"github.com/cairn-network/cairn/blocks/wire"
+	"github.com/cairn-network/cairn/dht"
+	"github.com/cairn-network/cairn/node/host"
+	"github.com/cairn-network/cairn/pubsub"
+	"github.com/ipfs/boxo/blockservice"
+	"github.com/ipfs/boxo/ipld/merkledag"
+	ipld "github.com/ipfs/go-ipld-format"
+	"github.com/libp2p/go-libp2p/core/crypto"
+	lhost "github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+// Version is the release of this program.
+const Version = "0.1.0-dev"
+
+// Agent is what a peer calls itself.
+const Agent = "cairn/" + Version
+
+// Node is one peer.
+type Node struct {
+	cfg    Config
+	key    crypto.PrivKey
+	host   lhost.Host
+	store  blocks.Store
+	ledger blocks.Ledger
+	router *dht.Router
+	bus    *pubsub.Bus
+	set    *replica.Set
+	blocks blockservice.BlockService
+	fetch  *fetch.Fetcher
+	log    *slog.Logger
+	began  time.Time
+	stop   []func() error // what was opened, in order
+
+	mu      sync.Mutex
+	writing map[string]int // guarded by mu: blocks of puts that are in their first phase
+}
+
+// Parts are what a peer is made from. They stay the caller's to close, after the node.
+type Parts struct {
+	Key    crypto.PrivKey // of the host's identity
+	Host   lhost.Host
+	Store  blocks.Store
+	Ledger blocks.Ledger
+}
+
+// Open builds the peer that lives in h: it locks the home's blocks, opens the store
+// and listens. [Create] has made the home.
+func Open(ctx context.Context, h Home, cfg Config, log *slog.Logger) (_ *Node, err error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	var stop []func() error
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, closeAll(stop))
+		}
+	}()
+	if err := h.Check(); err != nil {
+		return nil, err
+	}
+	key, err := LoadIdentity(h.KeyFile())
+	if err != nil {
+		return nil, err
+	}
+	st, err := disk.Open(h.Blocks(), disk.Config{Log: log.With("part", "disk")})
+	if err != nil {
+		return nil, fmt.Errorf("node: %w", err)
+	}
+	stop = append(stop, st.Close)
+	low, high := cfg.Conns()
+	lh, err := host.New(host.Config{
+		Key: key, Listen: cfg.ListenAddrs(), Agent: Agent,
+		Private: cfg.private(), PerIP: cfg.perIP(), ConnsLow: low, ConnsHigh: high,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("node: %w", err)
+	}
+	stop = append(stop, lh.Close)
+	n, err := New(ctx, Parts{key, lh, st, st}, cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	n.stop = append(stop, n.stop...)
+	return n, nil
+}
+
+// New builds a peer of parts that are already whole. Each further part is made
+// from those before it: there are no setters and no cycles. ctx bounds gossip's life.
+func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, err error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	n := &Node{cfg: cfg, key: p.Key, host: p.Host, store: p.Store, ledger: p.Ledger, log: log,
+		began: time.Now(), writing: map[string]int{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.Close())
+		}
+	}()
+	boot, err := bootstrap(cfg.Network.Bootstrap)
+	if err != nil {
+		return nil, err
+	}
+	t, self := cfg.Timing(), p.Host.ID()
+	n.router, err = dht.New(p.Host, dht.Config{
+		Network: cfg.Network.Name, Bootstrap: boot, Member: wire.Protocol, Private: cfg.private(),
+		Dial: t.Dial, DialPublic: t.DialPublic, Coverage: t.Coverage, Grace: t.Grace,
+		Neighbours: 2 * cfg.Replica.R, Retry: retry(t), Log: log.With("part", "dht"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	n.stop = append(n.stop, n.router.Close)
+	n.bus, err = pubsub.New(ctx, p.Host, p.Key, pubsub.Config{
+		Network: cfg.Network.Name, Local: cfg.private(), Log: log.With("part", "pubsub"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	n.stop = append(n.stop, n.bus.Close)
+	client := wire.NewClient(p.Host)
+	n.set = replica.New(self, p.Store, p.Ledger, n.router, client, replica.Config{
+		R: cfg.Replica.R, NoRepair: !cfg.Replica.Repair, Every: t.Reconcile, AfterChange: t.AfterChange,
+		PutIdle: t.PutIdle, Log: log.With("part", "replica"),
+	})
+	n.fetch = fetch.New(self, p.Store, n.router, client, fetch.Config{Width: 2 * cfg.Replica.R})
+	n.blocks = fetch.BlockService(p.Store, n.fetch)
+	serving := wire.Serve(p.Host, p.Store, p.Ledger, n.set, log.With("part", "wire"))
+	n.stop = append(n.stop, func() error { serving(); return nil })
+	return n, nil
+}
+
+// Close closes what was opened, last first. [Node.Run] must have ended.
+func (n *Node) Close() error {
+	err := closeAll(n.stop)
+	n.stop = nil
+	return err
+}
+
+func closeAll(stop []func() error) error {
+	var errs []error
+	for i := len(stop) - 1; i >= 0; i-- {
+		errs = append(errs, stop[i]())
+	}
+	return errors.Join(errs...)
+}
+
+// BlockService is boxo's view of the peer's blocks and the network's: what the
+// gateway and [Node.Get] stand on.
+func (n *Node) BlockService() blockservice.BlockService { return n.blocks }
+
+// nodes reads DAG nodes, with one session for all that ctx asks for.
+func (n *Node) nodes(ctx context.Context) ipld.NodeGetter {
+	return merkledag.NewSession(ctx, merkledag.NewDAGService(n.blocks))
+}
+
+// private reports whether loopback and private addresses are the network's own.
+func (c Config) private() bool { return c.Network.Profile != ProfilePublic }
+
+// perIP is the number of connections that one address may have.
+func (c Config) perIP() int {
+	const many = 1 << 16
+	switch {
+	case c.Network.PerIP < 0:
+		return many
+	case c.Network.PerIP == 0 && c.Network.Profile == ProfileTestnet:
+		return many
+	}
+	return c.Network.PerIP
+}
+
+// retry is the time between two tries of the bootstrap peers: a tenth of the
+// reconciliation, which puts it at a second in a testnet.
+func retry(t Timing) time.Duration { return t.Reconcile / 10 }
+
+func bootstrap(addrs []string) ([]peer.AddrInfo, error) {
+	var as []ma.Multiaddr
+	for _, s := range addrs {
+		a, err := ma.NewMultiaddr(s)
+		if err != nil {
+			return nil, &ConfigError{Key: "network.bootstrap", Reason: fmt.Sprintf("%q: %s", s, err)}
+		}
+		as = append(as, a)
+	}
+	infos, err := peer.AddrInfosFromP2pAddrs(as...)
+	if err != nil {
+		return nil, &ConfigError{Key: "network.bootstrap", Reason: err.Error()}
+	}
+	return infos, nil
+}

@@ -1,0 +1,222 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/cairn-network/cairn/blocks"
+	"github.com/cairn-network/cairn/blocks/dag"
+	"github.com/cairn-network/cairn/pubsub"
+	"github.com/ipfs/go-cid"
+	mh "github.com/multiformats/go-multihash"
+)
+
+// Put keeps the file r on this peer and on the members closest to each of its
+// blocks. When it returns nil every block is on as many other disks as o.Wait asks
+// for; from then on this peer may go away. tell hears how far the copies are.
+//
+// A [*blocks.ShortError] comes with a receipt: the file is kept here and queued,
+// and [Node.Run] goes on with it. After any other error nothing of the file is left.
+func (n *Node) Put(ctx context.Context, r io.Reader, o blocks.PutOptions, tell func(blocks.Progress)) (rc blocks.Receipt, err error) {
+	began := time.Now()
+	defer func() { rc.Took = blocks.Seconds(time.Since(began)) }()
+	o, err = n.putDefaults(o)
+	if err != nil {
+		return rc, fmt.Errorf("put: %w", err)
+	}
+
+	// Phase one: it is all here, on the disk, and we know its name.
+	w, err := n.write(ctx, r, o.Profile) // file → chunks → blocks → local store
+	if err != nil {
+		return rc, fmt.Errorf("put: %w", err)
+	}
+	pin := blocks.Pin{Root: w.root, Name: o.Name, Size: w.size, Blocks: len(w.hashes), Time: began}
+	rc.Root, rc.Name, rc.Size = pin.Root, pin.Name, pin.Size
+	rc.Blocks, rc.Target = pin.Blocks, o.Replicas
+	if o.NoPlace {
+		return rc, n.ledger.Pin(ctx, pin)
+	}
+	lease, err := n.lease(ctx, w, o)
+	if err != nil {
+		return rc, fmt.Errorf("put: %w", err)
+	}
+	pin.Lease, pin.Pending = lease.ID(), true
+	if err := n.ledger.Hold(ctx, lease, w.hashes...); err != nil { // → lease
+		return rc, fmt.Errorf("put: %w", err)
+	}
+	if err := n.ledger.Pin(ctx, pin); err != nil { // → journal
+		return rc, fmt.Errorf("put: %w", err)
+	}
+
+	// Phase two belongs to Run; we wait for as much of it as was asked for.
+	job := n.set.Queue(lease, pin)
+	rc.Progress, err = job.Wait(ctx, o.Wait, tell) // → holders → quorum
+	rc.Holders, rc.Least = job.Holders()
+	if err != nil {
+		return rc, fmt.Errorf("put: %w", err)
+	}
+	if o.Announce {
+		if _, err := n.bus.Publish(ctx, pubsub.Update{Root: rc.Root.String(), Name: o.Name, Size: rc.Size}); err != nil { // → announcement
+			n.log.Warn("put not announced", "root", rc.Root, "err", err)
+		} else {
+			rc.Announced = true
+		}
+	}
+	return rc, nil
+}
+
+func (n *Node) putDefaults(o blocks.PutOptions) (blocks.PutOptions, error) {
+	if o.Wait == "" {
+		o.Wait = blocks.WaitQuorum
+	}
+	if o.Replicas == 0 {
+		o.Replicas = n.cfg.Replica.R
+	}
+	if o.Replicas < 1 || o.Replicas > blocks.MaxReplicas {
+		return o, fmt.Errorf("%d replicas: want 1 to %d", o.Replicas, blocks.MaxReplicas)
+	}
+	if o.Expires == 0 {
+		o.Expires = time.Duration(n.cfg.Replica.Expires)
+	}
+	if o.Expires < time.Minute || o.Expires > blocks.MaxLeaseTime {
+		return o, fmt.Errorf("a lease of %s: want 1m to %s", o.Expires, Duration(blocks.MaxLeaseTime))
+	}
+	return o, nil
+}
+
+// lease grants the blocks of w their copies. A lease of the same root that stands
+// already is renewed.
+func (n *Node) lease(ctx context.Context, w written, o blocks.PutOptions) (blocks.Lease, error) {
+	now := time.Now()
+	l := blocks.Lease{Publisher: n.host.ID(), Root: w.root, Seq: 1, Issued: now, Expires: now.Add(o.Expires), Bytes: uint64(w.bytes), R: o.Replicas}
+	old, err := n.ledger.Leases(ctx, w.root.Hash())
+	if err != nil {
+		return l, err
+	}
+	for _, x := range old {
+		if x.ID() == l.ID() {
+			l.Seq = x.Seq + 1
+		}
+	}
+	return blocks.Grant(n.key, l)
+}
+
+// written is a file that is on this peer's disk.
+type written struct {
+	root   cid.Cid
+	size   int64          // bytes of the file
+	bytes  int64          // of its distinct blocks
+	hashes []mh.Multihash // of those, in the order they were made
+}
+
+// The store is given this much at a time: enough to share a sync, little enough
+// for a put of any size to cost the same memory.
+const (
+	batchBytes  = 8 << 20
+	batchBlocks = 64
+)
+
+// write splits r and keeps its blocks. If that fails the blocks that were not there
+// before are taken out again.
+func (n *Node) write(ctx context.Context, r io.Reader, profile string) (w written, err error) {
+	layout, err := dag.Profile(profile)
+	if err != nil {
+		return w, err
+	}
+	file := &counted{Reader: r}
+	seen, fresh := map[string]bool{}, []mh.Multihash(nil)
+	defer func() { n.written(fresh, err) }()
+	var batch []blocks.Block
+	var waiting int
+	flush := func() error {
+		err := n.store.Put(ctx, batch...)
+		batch, waiting = batch[:0], 0
+		return err
+	}
+	for b, err := range dag.Split(file, layout) {
+		if err != nil {
+			return w, err
+		}
+		w.root = b.Cid()
+		if seen[string(b.Hash())] {
+			continue
+		}
+		seen[string(b.Hash())] = true
+		isNew, err := n.claim(ctx, b.Hash())
+		if err != nil {
+			return w, err
+		}
+		if isNew {
+			fresh = append(fresh, b.Hash())
+		}
+		w.hashes, w.bytes = append(w.hashes, b.Hash()), w.bytes+int64(len(b.RawData()))
+		batch, waiting = append(batch, b), waiting+len(b.RawData())
+		if waiting >= batchBytes || len(batch) >= batchBlocks {
+			if err := flush(); err != nil {
+				return w, err
+			}
+		}
+		if ctx.Err() != nil {
+			return w, ctx.Err()
+		}
+	}
+	w.size = file.n
+	return w, flush()
+}
+
+// claim notes that a put is about to write h, and reports whether h is not there yet.
+func (n *Node) claim(ctx context.Context, h mh.Multihash) (fresh bool, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	there, err := n.store.Has(ctx, h)
+	if err != nil {
+		return false, err
+	}
+	if there && n.writing[string(h)] == 0 {
+		return false, nil
+	}
+	n.writing[string(h)]++
+	return true, nil
+}
+
+// written gives back the claims of a put; if the put failed, the blocks that it
+// alone has brought go.
+func (n *Node) written(claimed []mh.Multihash, failed error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	ctx := context.Background() // the put's own may be what ended it
+	var errs []error
+	for _, h := range claimed {
+		k := string(h)
+		if n.writing[k]--; n.writing[k] > 0 {
+			continue // another put is writing it too, and will decide
+		}
+		delete(n.writing, k)
+		if failed == nil {
+			continue
+		}
+		if ls, err := n.ledger.Leases(ctx, h); err != nil || len(ls) > 0 {
+			errs = append(errs, err)
+			continue
+		}
+		errs = append(errs, n.store.Delete(ctx, h))
+	}
+	if err := errors.Join(errs...); err != nil {
+		n.log.Warn("blocks of a failed put are left over", "err", err)
+	}
+}
+
+// counted counts what is read through it.
+type counted struct {
+	io.Reader
+	n int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n += int64(n)
+	return n, err
+}

@@ -1,0 +1,16 @@
+package node
+
+import (
+	"context"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Run keeps the peer's promises until ctx is done or one of them breaks. All
+// that goes on by itself in this program is a line here.
+func (n *Node) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return n.router.Run(ctx) }) // finds the network and watches it
+	g.Go(func() error { return n.set.Run(ctx) })    // places what was put, repairs what is held
+	return g.Wait()
+}

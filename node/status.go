@@ -1,0 +1,79 @@
+package node
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/cairn-network/cairn/pubsub"
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+// Status is one look at a peer, the same for the command line, the API and the page.
+type Status struct {
+	ID        peer.ID
+	Agent     string
+	Network   string
+	Profile   string
+	State     string   // starting, alone, warming or ready
+	Addrs     []string // with /p2p/ and the id
+	Connected int      // peers
+	Held      int64    // blocks under a lease here
+	Repaired  int64    // copies this peer's repair has made since the start
+	Started   time.Time
+}
+
+// Status looks at n.
+func (n *Node) Status() Status {
+	s := Status{
+		ID: n.host.ID(), Agent: Agent, Network: n.cfg.Network.Name, Profile: n.cfg.Network.Profile,
+		State: string(n.router.State()), Connected: len(n.host.Network().Peers()),
+		Repaired: n.set.Repaired(), Started: n.began, Addrs: []string{},
+	}
+	for _, a := range n.host.Addrs() {
+		s.Addrs = append(s.Addrs, a.String()+"/p2p/"+s.ID.String())
+	}
+	for _, err := range n.ledger.Held(context.Background()) {
+		if err != nil {
+			n.log.Warn("held blocks not counted", "err", err)
+			break
+		}
+		s.Held++
+	}
+	return s
+}
+
+// State says how far n knows its network, at no cost: starting, alone, warming or ready.
+func (n *Node) State() string { return string(n.router.State()) }
+
+// PeerInfo is another peer that n is connected to.
+type PeerInfo struct {
+	ID      peer.ID
+	Addrs   []string
+	Agent   string
+	Member  bool          // it stores for others
+	Latency time.Duration // of a round trip, smoothed; 0 is not known
+}
+
+// Peers gives the connected peers, by id.
+func (n *Node) Peers() []PeerInfo {
+	out := []PeerInfo{}
+	for _, p := range n.host.Network().Peers() {
+		i := PeerInfo{ID: p, Member: n.router.IsMember(p), Latency: n.host.Peerstore().LatencyEWMA(p), Addrs: []string{}}
+		if v, err := n.host.Peerstore().Get(p, "AgentVersion"); err == nil {
+			i.Agent, _ = v.(string)
+		}
+		for _, c := range n.host.Network().ConnsToPeer(p) {
+			i.Addrs = append(i.Addrs, c.RemoteMultiaddr().String())
+		}
+		out = append(out, i)
+	}
+	slices.SortFunc(out, func(a, b PeerInfo) int { return slices.Compare([]byte(a.ID), []byte(b.ID)) })
+	return out
+}
+
+// Updates yields the announcements heard from now on, until ctx is done.
+func (n *Node) Updates(ctx context.Context) iter.Seq2[pubsub.Update, error] {
+	return n.bus.Updates(ctx)
+}

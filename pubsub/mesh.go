@@ -1,0 +1,54 @@
+package pubsub
+
+import (
+	"sync"
+
+	gossip "github.com/libp2p/go-libp2p-pubsub"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+)
+
+// mesh counts the peers in our mesh. Gossipsub tells of them only to a tracer.
+// There is one topic, so a peer is in it or not.
+type mesh struct {
+	mu    sync.Mutex
+	peers map[peer.ID]struct{} // guarded by mu
+}
+
+var _ gossip.RawTracer = (*mesh)(nil)
+
+func (m *mesh) len() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.peers)
+}
+
+func (m *mesh) drop(p peer.ID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.peers, p)
+}
+
+func (m *mesh) Graft(p peer.ID, _ string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.peers[p] = struct{}{}
+}
+
+func (m *mesh) Prune(p peer.ID, _ string)        { m.drop(p) }
+func (m *mesh) OnClosedOutboundStream(p peer.ID) { m.drop(p) }
+
+// What else a tracer is told is of no use here.
+
+func (m *mesh) OnNewOutboundStream(peer.ID, protocol.ID) {}
+func (m *mesh) Join(string)                              {}
+func (m *mesh) Leave(string)                             {}
+func (m *mesh) ValidateMessage(*gossip.Message)          {}
+func (m *mesh) DeliverMessage(*gossip.Message)           {}
+func (m *mesh) RejectMessage(*gossip.Message, string)    {}
+func (m *mesh) DuplicateMessage(*gossip.Message)         {}
+func (m *mesh) ThrottlePeer(peer.ID)                     {}
+func (m *mesh) RecvRPC(*gossip.RPC)                      {}
+func (m *mesh) SendRPC(*gossip.RPC, peer.ID)             {}
+func (m *mesh) DropRPC(*gossip.RPC, peer.ID)             {}
+func (m *mesh) UndeliverableMessage(*gossip.Message)     {}

@@ -1,0 +1,128 @@
+package disk
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/cairn-network/cairn/blocks"
+	"github.com/cockroachdb/pebble/v2"
+	mh "github.com/multiformats/go-multihash"
+)
+
+const idSize = len(blocks.LeaseID{})
+
+// Leases gives the leases under which h is held, in order of their ids.
+func (s *Store) Leases(ctx context.Context, h mh.Multihash) ([]blocks.Lease, error) {
+	var out []blocks.Lease
+	err := s.scan(ctx, key(byHash, h), func(r pebble.Reader, k, _ []byte) (bool, error) {
+		id := blocks.LeaseID(k[len(k)-idSize:])
+		l, ok, err := getLease(r, id)
+		if err == nil && !ok {
+			err = fmt.Errorf("lease %s is missing", id)
+		}
+		out = append(out, l)
+		return err == nil, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("disk: leases: %w", err)
+	}
+	return out, nil
+}
+
+// Held yields every block that is held, as it was when the loop began.
+func (s *Store) Held(ctx context.Context) iter.Seq2[blocks.Holding, error] {
+	return func(yield func(blocks.Holding, error) bool) {
+		var at blocks.Holding
+		known := make(map[blocks.LeaseID]blocks.Lease)
+		more := true
+		err := s.scan(ctx, []byte(byHash), func(r pebble.Reader, k, _ []byte) (bool, error) {
+			h, id := k[len(byHash):len(k)-idSize], blocks.LeaseID(k[len(k)-idSize:])
+			if !bytes.Equal(h, at.Hash) {
+				if at.Hash != nil {
+					more = yield(at, nil)
+				}
+				at = blocks.Holding{Hash: bytes.Clone(h)}
+			}
+			l, ok := known[id]
+			if !ok {
+				var err error
+				if l, ok, err = getLease(r, id); err != nil || !ok {
+					return false, errors.Join(err, fmt.Errorf("lease %s cannot be read", id))
+				}
+				known[id] = l
+			}
+			at.Leases = append(at.Leases, l)
+			return more, nil
+		})
+		switch {
+		case !more:
+		case err != nil:
+			yield(blocks.Holding{}, fmt.Errorf("disk: held: %w", err))
+		case at.Hash != nil:
+			yield(at, nil)
+		}
+	}
+}
+
+// Under yields the blocks held under the lease id, as it was when the loop began.
+func (s *Store) Under(ctx context.Context, id blocks.LeaseID) iter.Seq2[mh.Multihash, error] {
+	return func(yield func(mh.Multihash, error) bool) {
+		prefix := key(underID, id[:])
+		err := s.scan(ctx, prefix, func(_ pebble.Reader, k, _ []byte) (bool, error) {
+			return yield(bytes.Clone(k[len(prefix):]), nil), nil
+		})
+		if err != nil {
+			yield(nil, fmt.Errorf("disk: under: %w", err))
+		}
+	}
+}
+
+// Pins yields every pin, as it was when the loop began.
+func (s *Store) Pins(ctx context.Context) iter.Seq2[blocks.Pin, error] {
+	return func(yield func(blocks.Pin, error) bool) {
+		err := s.scan(ctx, []byte(byRoot), func(_ pebble.Reader, _, value []byte) (bool, error) {
+			var p blocks.Pin
+			if err := json.Unmarshal(value, &p); err != nil {
+				return false, err
+			}
+			return yield(p, nil), nil
+		})
+		if err != nil {
+			yield(blocks.Pin{}, fmt.Errorf("disk: pins: %w", err))
+		}
+	}
+}
+
+// scan calls each for the entries below prefix in order, until it wants no more.
+// k and value are good for the call only.
+func (s *Store) scan(ctx context.Context, prefix []byte, each func(r pebble.Reader, k, value []byte) (bool, error)) (err error) {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.users.Done()
+	snap := s.ledger.db.NewSnapshot()
+	defer func() { err = errors.Join(err, snap.Close()) }()
+	it, err := snap.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: prefix})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	for ok := it.First(); ok && bytes.HasPrefix(it.Key(), prefix); ok = it.Next() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return err
+		}
+		more, err := each(snap, it.Key(), value)
+		if err != nil || !more {
+			return err
+		}
+	}
+	return it.Error()
+}

@@ -83,6 +83,9 @@ func (s *Set) work(ctx context.Context, j *Job) {
 		j.mu.Unlock()
 		j.news()
 	}()
+	if !s.warm(ctx, j) {
+		return
+	}
 	for last, pause := time.Now(), 50*time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
 		before := j.acked()
 		if err := s.pass(ctx, j); err != nil && ctx.Err() == nil {
@@ -104,6 +107,29 @@ func (s *Set) work(ctx context.Context, j *Job) {
 			return
 		}
 	}
+}
+
+// warm waits until placement can be trusted. It answers false when no other peer
+// is known, or none of them makes the view whole in time: then j stays in its journal.
+func (s *Set) warm(ctx context.Context, j *Job) bool {
+	select {
+	case <-s.router.Ready():
+		return true
+	default:
+	}
+	if _, err := s.holders(ctx, j.pin.Root.Hash(), j.lease.Publisher, 1); err != nil {
+		return false
+	}
+	late := time.NewTimer(s.cfg.PutIdle)
+	defer late.Stop()
+	select {
+	case <-s.router.Ready():
+		return true
+	case <-late.C:
+		j.failed("", errors.New("replica: not warm yet"))
+	case <-ctx.Done():
+	}
+	return false
 }
 
 // pass tries every block of j that still lacks copies, once.

@@ -52,7 +52,6 @@ type Config struct {
 	AfterChange time.Duration // from a change among the members to a round; 0 is 1 min
 	PutIdle     time.Duration // a placement without a new ack for this long is short; 0 is 60 s
 	Window      int           // blocks being pushed at a time, all puts together; 0 is 16
-	Quota       int64         // bytes kept for others; 0 is no limit
 	Rand        *rand.Rand    // for jitter; nil is seeded by the system
 	Log         *slog.Logger  // nil discards
 }

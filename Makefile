@@ -1,0 +1,46 @@
+# The same targets for a developer, for CI and for the workflow file.
+GO      ?= go
+BIN     := bin/cairn
+LDFLAGS := -s -w
+export CGO_ENABLED ?= 0
+export GOFLAGS ?= -mod=readonly
+
+.PHONY: all build demo test check vet lint race fuzz acceptance bench long clean
+
+all: build
+
+build: ## the binary, static and stripped
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/cairn
+
+demo: build ## put a file on 8 peers, kill the one that put it, see it stay
+	./.ci/demo $(BIN)
+
+test: ## every test
+	$(GO) test ./...
+
+check: vet lint test ## before every commit
+
+vet:
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt'd:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+
+lint:
+	$(GO) tool staticcheck ./...
+
+race: ## before every push
+	CGO_ENABLED=1 $(GO) test -race -short ./...
+
+fuzz: ## each target for FUZZTIME
+	./.ci/fuzz $(or $(FUZZTIME),10s)
+
+acceptance: build ## 100 files, 20 peers, the publisher killed; and its control
+	./.ci/acceptance $(BIN)
+
+bench: build ## readiness, memory, put and first byte, on real processes
+	./.ci/bench $(BIN)
+
+long: race acceptance bench ## the full figures, before an issue is closed
+	$(MAKE) fuzz FUZZTIME=60s
+
+clean:
+	rm -rf bin

@@ -1,0 +1,263 @@
+package replica_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cairn-network/cairn/blocks"
+	"github.com/cairn-network/cairn/blocks/blockstest"
+	"github.com/cairn-network/cairn/blocks/replica"
+	"github.com/cairn-network/cairn/blocks/wire"
+	"github.com/cairn-network/cairn/dht/keyspace"
+	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/peer"
+	mh "github.com/multiformats/go-multihash"
+)
+
+// world is a network of peers that only answer: who is alive, what they have, and
+// how they take what they are given.
+type world struct {
+	ready, changed chan struct{}
+
+	mu    sync.Mutex
+	peers []peer.ID
+	have  map[peer.ID]*blockstest.Mem
+	take  map[peer.ID]func(context.Context) error // nil: at once
+	liar  peer.ID                                 // proves what it does not have
+}
+
+func newWorld(ids ...peer.ID) *world {
+	w := &world{ready: make(chan struct{}), changed: make(chan struct{}, 1), peers: ids,
+		have: map[peer.ID]*blockstest.Mem{}, take: map[peer.ID]func(context.Context) error{}}
+	close(w.ready)
+	for _, p := range ids {
+		w.have[p] = new(blockstest.Mem)
+	}
+	return w
+}
+
+func (w *world) Closest(_ context.Context, h mh.Multihash, n int) ([]peer.ID, bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.peers) == 0 {
+		return nil, false, errors.New("alone")
+	}
+	return keyspace.Nearest(keyspace.OfHash(h), w.peers, n), true, nil
+}
+
+func (w *world) Seats(ctx context.Context, h mh.Multihash, n int) ([]peer.ID, []bool, error) {
+	ids, _, err := w.Closest(ctx, h, n)
+	return ids, slices.Repeat([]bool{true}, len(ids)), err
+}
+
+func (w *world) Ready() <-chan struct{}   { return w.ready }
+func (w *world) Changed() <-chan struct{} { return w.changed }
+
+func (w *world) Store(ctx context.Context, p peer.ID, l blocks.Lease, b blocks.Block) (bool, error) {
+	w.mu.Lock()
+	take := w.take[p]
+	w.mu.Unlock()
+	if take != nil {
+		if err := take(ctx); err != nil {
+			return false, err
+		}
+	}
+	return true, errors.Join(w.have[p].Put(ctx, b), w.have[p].Hold(ctx, l, b.Hash()))
+}
+
+func (w *world) States(ctx context.Context, p peer.ID, hs []mh.Multihash) ([]wire.State, error) {
+	out := make([]wire.State, len(hs))
+	for i, h := range hs {
+		if ok, _ := w.have[p].Has(ctx, h); ok {
+			out[i] = wire.Held
+		}
+	}
+	return out, nil
+}
+
+func (w *world) Prove(ctx context.Context, p peer.ID, nonce []byte, hs []mh.Multihash) ([][]byte, error) {
+	out := make([][]byte, len(hs))
+	for i, h := range hs {
+		if p == w.liar {
+			out[i] = bytes.Repeat([]byte{1}, 32)
+			continue
+		}
+		_ = w.have[p].View(ctx, h, func(data []byte) error { out[i] = wire.Proof(nonce, data); return nil })
+	}
+	return out, nil
+}
+
+func (w *world) Leases(ctx context.Context, p peer.ID, h mh.Multihash) ([]blocks.Lease, error) {
+	return w.have[p].Leases(ctx, h)
+}
+
+// publisher is a set whose store holds n blocks under a lease of r copies.
+func publisher(t *testing.T, w *world, n, r int) (*replica.Set, blocks.Lease, blocks.Pin, []blocks.Block) {
+	t.Helper()
+	key := blockstest.Key(1)
+	self, err := peer.IDFromPrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mem := new(blockstest.Mem)
+	var bs []blocks.Block
+	var hs []mh.Multihash
+	for i := range n {
+		bs = append(bs, blocks.New(cid.Raw, blockstest.Random(uint64(i), 100)))
+		hs = append(hs, bs[i].Hash())
+	}
+	l, err := blocks.Grant(key, blocks.Lease{Root: bs[n-1].Cid(), Seq: 1, Issued: time.Now(), Expires: time.Now().Add(time.Hour), R: r})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pin := blocks.Pin{Root: l.Root, Blocks: n, Lease: l.ID(), Pending: true}
+	if err := errors.Join(mem.Put(t.Context(), bs...), mem.Hold(t.Context(), l, hs...), mem.Pin(t.Context(), pin)); err != nil {
+		t.Fatal(err)
+	}
+	s := replica.New(self, mem, mem, w, w, replica.Config{PutIdle: 10 * time.Second, Every: time.Minute, Window: 4})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = s.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	return s, l, pin, bs
+}
+
+// Every block gets to exactly the r closest, and the wait ends with its level.
+func TestBlocksGetToTheirClosest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld("a", "b", "c", "d", "e", "f", "g", "h")
+		s, l, pin, bs := publisher(t, w, 20, 3)
+		p, err := s.Queue(l, pin).Wait(t.Context(), blocks.WaitFull, nil)
+		if err != nil || p.Safe != 20 || p.Copies[3] != 20 {
+			t.Fatalf("%+v, %v", p, err)
+		}
+		for _, b := range bs {
+			near, _, _ := w.Closest(t.Context(), b.Hash(), 3)
+			for _, q := range w.peers {
+				if ok, _ := w.have[q].Has(t.Context(), b.Hash()); ok != slices.Contains(near, q) {
+					t.Errorf("%s at %s: %v", b, q, ok)
+				}
+			}
+		}
+	})
+}
+
+// Who refuses is passed over for the next closest; the put is whole all the same.
+func TestNextClosestTakesThePlaceOfWhoFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld("a", "b", "c", "d", "e", "f")
+		w.take["a"] = func(context.Context) error { return &wire.Refusal{Code: wire.Full, Reason: "full"} }
+		s, l, pin, _ := publisher(t, w, 10, 3)
+		if p, err := s.Queue(l, pin).Wait(t.Context(), blocks.WaitFull, nil); err != nil || p.Copies[3] != 10 {
+			t.Fatalf("%+v, %v", p, err)
+		}
+	})
+}
+
+// A quorum does not wait for a slow holder, a full put does.
+func TestQuorumDoesNotWaitForTheSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld("a", "b", "c", "d", "e")
+		w.take["a"] = func(context.Context) error { time.Sleep(5 * time.Second); return nil }
+		s, l, pin, _ := publisher(t, w, 1, 5)
+		t0, j := time.Now(), s.Queue(l, pin)
+		if _, err := j.Wait(t.Context(), blocks.WaitQuorum, nil); err != nil || time.Since(t0) > time.Second {
+			t.Fatalf("quorum after %v, %v", time.Since(t0), err)
+		}
+		if _, err := j.Wait(t.Context(), blocks.WaitFull, nil); err != nil || time.Since(t0) != 5*time.Second {
+			t.Fatalf("full after %v, %v", time.Since(t0), err)
+		}
+	})
+}
+
+// When nothing moves any more the put says which blocks are short, in time, and the
+// journal stays open; when the holders come back it is finished without being asked.
+func TestShortPutIsFinishedLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld("a", "b", "c", "d")
+		no := func(context.Context) error { return &wire.Refusal{Code: wire.Busy, Reason: "busy"} }
+		w.take["a"], w.take["b"] = no, no
+		s, l, pin, _ := publisher(t, w, 3, 4)
+		t0 := time.Now()
+		_, err := s.Queue(l, pin).Wait(t.Context(), blocks.WaitQuorum, nil)
+		var short *blocks.ShortError
+		if !errors.As(err, &short) || short.Short != 3 || short.Have != 2 || short.Want != 3 || len(short.Blocks) != 3 {
+			t.Fatalf("err = %+v", err)
+		}
+		if d := time.Since(t0); d < 10*time.Second || d > 15*time.Second {
+			t.Errorf("gave up after %v, want 10 s without an ack", d)
+		}
+		w.mu.Lock()
+		w.take = map[peer.ID]func(context.Context) error{}
+		w.mu.Unlock()
+		time.Sleep(3 * time.Minute)
+		for _, p := range w.peers {
+			if n := count(w.have[p]); n != 3 {
+				t.Errorf("%s has %d blocks, want 3", p, n)
+			}
+		}
+	})
+}
+
+// No other peer: said at once, with nothing lost.
+func TestAloneIsSaidAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, l, pin, _ := publisher(t, newWorld(), 2, 3)
+		t0 := time.Now()
+		_, err := s.Queue(l, pin).Wait(t.Context(), blocks.WaitQuorum, nil)
+		var short *blocks.ShortError
+		if !errors.As(err, &short) || short.Members != 0 || time.Since(t0) > time.Second {
+			t.Fatalf("after %v: %v", time.Since(t0), err)
+		}
+	})
+}
+
+// Placing waits while the window is full: 20 blocks on one holder, four at a time, a
+// second each, take exactly five seconds.
+func TestWindowIsTheBrake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld("a")
+		w.take["a"] = func(context.Context) error { time.Sleep(time.Second); return nil }
+		s, l, pin, _ := publisher(t, w, 20, 1)
+		t0 := time.Now()
+		if _, err := s.Queue(l, pin).Wait(t.Context(), blocks.WaitFull, nil); err != nil || time.Since(t0) != 5*time.Second {
+			t.Fatalf("took %v, %v", time.Since(t0), err)
+		}
+	})
+}
+
+// A peer that claims what it does not have is not counted, also when who asks does
+// not have the block either.
+func TestLiarIsNotCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld("a", "b", "c", "d")
+		s, l, pin, bs := publisher(t, w, 1, 4)
+		if _, err := s.Queue(l, pin).Wait(t.Context(), blocks.WaitFull, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.have["a"].Delete(t.Context(), bs[0].Hash()); err != nil {
+			t.Fatal(err)
+		}
+		w.liar = "a"
+		stranger := replica.New("z", new(blockstest.Mem), new(blockstest.Mem), w, w, replica.Config{})
+		for name, asker := range map[string]*replica.Set{"publisher": s, "stranger": stranger} {
+			h, err := asker.Health(t.Context(), l.Root, []replica.Sized{{CID: bs[0].Cid(), Size: 100}}, w.have["b"])
+			if err != nil || h.Min != 3 || h.Target != 4 || slices.Contains(h.Holders, "a") || h.Good() {
+				t.Errorf("%s: %+v, %v", name, h, err)
+			}
+		}
+	})
+}
+
+func count(m *blockstest.Mem) (n int) {
+	for range m.All(context.Background()) {
+		n++
+	}
+	return n
+}

@@ -54,7 +54,8 @@ func (s *Set) LeaseOf(ctx context.Context, h mh.Multihash) (blocks.Lease, bool) 
 }
 
 // Health counts the copies of bs that their 2r closest live members, without the
-// publisher, prove to have now. A proof is checked against the block where this
+// publisher, prove to have now. Under a lease only copies held under one count: what
+// a peer has merely read it may forget at any time. A proof is checked against the block where this
 // peer has it; elsewhere it must agree with another holder's, and where proofs
 // stand against each other, or there is but one, the block is got from g to decide.
 func (s *Set) Health(ctx context.Context, root cid.Cid, bs []Sized, g blocks.Getter) (blocks.Health, error) {
@@ -65,7 +66,10 @@ func (s *Set) Health(ctx context.Context, root cid.Cid, bs []Sized, g blocks.Get
 	}
 	h := blocks.Health{Root: root, Target: r, Blocks: len(bs), Leased: leased, Publisher: l.Publisher, Expires: l.Expires,
 		Copies: make([]int, r+1), Min: 2 * r, Holders: []peer.ID{}, Proved: time.Now()}
-	a := audit{set: s, g: g, proofs: make([]map[peer.ID][]byte, len(bs)), nonce: make([]byte, 32)}
+	a := audit{set: s, g: g, least: wire.Here, proofs: make([]map[peer.ID][]byte, len(bs)), nonce: make([]byte, 32)}
+	if leased {
+		a.least = wire.Held
+	}
 	_, _ = rand.Read(a.nonce)
 	asks := map[peer.ID][]int{}
 	for i, b := range bs {
@@ -115,6 +119,7 @@ func (s *Set) Health(ctx context.Context, root cid.Cid, bs []Sized, g blocks.Get
 type audit struct {
 	set    *Set
 	g      blocks.Getter
+	least  wire.State // what counts as a copy
 	nonce  []byte
 	proofs []map[peer.ID][]byte // for each block, by holder
 }
@@ -139,8 +144,8 @@ func (a *audit) collect(ctx context.Context, bs []Sized, asks map[peer.ID][]int)
 				}
 				mu.Lock()
 				for k, i := range part {
-					if len(proofs[k]) > 0 {
-						a.proofs[i][p] = proofs[k]
+					if proofs[k].State >= a.least {
+						a.proofs[i][p] = proofs[k].MAC
 					}
 				}
 				mu.Unlock()
@@ -152,13 +157,21 @@ func (a *audit) collect(ctx context.Context, bs []Sized, asks map[peer.ID][]int)
 	return ctx.Err()
 }
 
-func (a *audit) ask(ctx context.Context, p peer.ID, hs []mh.Multihash) ([][]byte, error) {
+func (a *audit) ask(ctx context.Context, p peer.ID, hs []mh.Multihash) ([]wire.Proven, error) {
 	if p != a.set.self {
 		return a.set.peers.Prove(ctx, p, a.nonce, hs)
 	}
-	proofs := make([][]byte, len(hs))
+	proofs := make([]wire.Proven, len(hs))
 	for i, h := range hs {
-		proofs[i], _ = a.own(ctx, h)
+		mac, ok := a.own(ctx, h)
+		if !ok {
+			continue
+		}
+		state, err := wire.StateOf(ctx, a.set.store, a.set.ledger, h)
+		if err != nil {
+			return nil, err
+		}
+		proofs[i] = wire.Proven{State: state, MAC: mac}
 	}
 	return proofs, nil
 }

@@ -81,14 +81,17 @@ func (w *world) States(ctx context.Context, p peer.ID, hs []mh.Multihash) ([]wir
 	return out, nil
 }
 
-func (w *world) Prove(ctx context.Context, p peer.ID, nonce []byte, hs []mh.Multihash) ([][]byte, error) {
-	out := make([][]byte, len(hs))
+func (w *world) Prove(ctx context.Context, p peer.ID, nonce []byte, hs []mh.Multihash) ([]wire.Proven, error) {
+	out := make([]wire.Proven, len(hs))
 	for i, h := range hs {
 		if p == w.liar {
-			out[i] = bytes.Repeat([]byte{1}, 32)
+			out[i] = wire.Proven{State: wire.Held, MAC: bytes.Repeat([]byte{1}, 32)}
 			continue
 		}
-		_ = w.have[p].View(ctx, h, func(data []byte) error { out[i] = wire.Proof(nonce, data); return nil })
+		_ = w.have[p].View(ctx, h, func(data []byte) error {
+			out[i] = wire.Proven{State: wire.Held, MAC: wire.Proof(nonce, data)}
+			return nil
+		})
 	}
 	return out, nil
 }

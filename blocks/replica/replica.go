@@ -40,7 +40,7 @@ type Router interface {
 type Peers interface {
 	Store(ctx context.Context, p peer.ID, l blocks.Lease, b blocks.Block) (sent bool, err error)
 	States(ctx context.Context, p peer.ID, hs []mh.Multihash) ([]wire.State, error)
-	Prove(ctx context.Context, p peer.ID, nonce []byte, hs []mh.Multihash) ([][]byte, error)
+	Prove(ctx context.Context, p peer.ID, nonce []byte, hs []mh.Multihash) ([]wire.Proven, error)
 	Leases(ctx context.Context, p peer.ID, h mh.Multihash) ([]blocks.Lease, error)
 }
 

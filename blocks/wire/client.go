@@ -100,9 +100,14 @@ func (c *Client) States(ctx context.Context, p peer.ID, hs []mh.Multihash) (stat
 	return states, err
 }
 
-// Prove asks p for the proof of each of hs, at most [Batch] of them: see [Proof].
-// An empty proof says that p does not have the block.
-func (c *Client) Prove(ctx context.Context, p peer.ID, nonce []byte, hs []mh.Multihash) (proofs [][]byte, err error) {
+// Proven is a peer's answer to a challenge: what it has of a block, and the proof.
+type Proven struct {
+	State State
+	MAC   []byte // see [Proof]; empty when State is Absent
+}
+
+// Prove asks p for the proof of each of hs, at most [Batch] of them.
+func (c *Client) Prove(ctx context.Context, p peer.ID, nonce []byte, hs []mh.Multihash) (proofs []Proven, err error) {
 	err = c.ask(ctx, p, "challenge", func(s network.Stream, r *bufio.Reader) error {
 		if err := write(s, appendKeys(appendField([]byte{reqProve}, nonce), hs)); err != nil {
 			return err
@@ -110,12 +115,19 @@ func (c *Client) Prove(ctx context.Context, p peer.ID, nonce []byte, hs []mh.Mul
 		if err := expect(r, reqProve); err != nil {
 			return err
 		}
-		proofs = make([][]byte, len(hs))
+		proofs = make([]Proven, len(hs))
 		for i := range proofs {
 			_ = s.SetReadDeadline(time.Now().Add(timeout)) // the peer reads a block for each
-			var err error
-			if proofs[i], err = readField(r, nonceSize); err != nil {
+			state, err := r.ReadByte()
+			if err != nil {
 				return err
+			}
+			mac, err := readField(r, nonceSize)
+			if err != nil {
+				return err
+			}
+			if len(mac) > 0 {
+				proofs[i] = Proven{State(min(state, byte(Held))), mac}
 			}
 		}
 		return nil

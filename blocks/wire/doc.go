@@ -8,7 +8,7 @@
 //	    then, after 'W':   data     → 'K' on the disk | 'N' code reason
 //	'G' key                get      → 'B' data | '-' not here
 //	'Q' count key…         state    → 'Q' and a byte for each key: 0 not here, 1 here, 2 held under a lease
-//	'P' nonce count key…   prove    → 'P' and for each key a field: HMAC-SHA256(key = nonce, block), or empty
+//	'P' nonce count key…   prove    → 'P' and for each key a state byte and a field: HMAC-SHA256(key = nonce, block), or empty
 //	'L' key                leases   → 'L' count lease…
 //
 // size and count are bare varints, code is one byte. A lease has at most

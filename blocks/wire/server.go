@@ -246,25 +246,27 @@ func onlyRot(err error) error {
 func (x exchange) states(ctx context.Context, hs []mh.Multihash) error {
 	out := []byte{reqState}
 	for _, h := range hs {
-		s := Absent
-		here, err := x.st.Has(ctx, h)
+		s, err := StateOf(ctx, x.st, x.led, h)
 		if err != nil {
 			return err
-		}
-		if here {
-			s = Here
-			ls, err := x.led.Leases(ctx, h)
-			if err != nil {
-				return err
-			}
-			if _, ok := blocks.Governing(blocks.Standing(ls, time.Now())); ok {
-				s = Held
-			}
 		}
 		out = append(out, byte(s))
 	}
 	_, err := x.w.Write(out)
 	return err
+}
+
+// StateOf is what a peer with st and led has of h.
+func StateOf(ctx context.Context, st blocks.Store, led blocks.Ledger, h mh.Multihash) (State, error) {
+	here, err := st.Has(ctx, h)
+	if err != nil || !here {
+		return Absent, err
+	}
+	ls, err := led.Leases(ctx, h)
+	if err != nil || len(blocks.Standing(ls, time.Now())) == 0 {
+		return Here, err
+	}
+	return Held, nil
 }
 
 // Proof shows that whoever makes it has data: the nonce comes first, as the key
@@ -288,8 +290,14 @@ func (x exchange) prove(ctx context.Context, nonce []byte, hs []mh.Multihash) er
 		if err != nil && !blocks.IsNotFound(err) && !errors.Is(err, blocks.ErrMismatch) {
 			return err
 		}
+		state := Absent
+		if len(proof) > 0 {
+			if state, err = StateOf(ctx, x.st, x.led, h); err != nil {
+				return err
+			}
+		}
 		x.more()
-		if _, err := x.w.Write(appendField(nil, proof)); err != nil {
+		if _, err := x.w.Write(appendField([]byte{byte(state)}, proof)); err != nil {
 			return err
 		}
 	}

@@ -103,8 +103,9 @@ func TestBlockGoesOverAndComesBack(t *testing.T) {
 		}
 		nonce := bytes.Repeat([]byte{7}, nonceSize)
 		proofs, err := c.Prove(ctx, p, nonce, hs)
-		if err != nil || !bytes.Equal(proofs[0], Proof(nonce, b.RawData())) || len(proofs[2]) != 0 {
-			t.Errorf("proofs %x, %v", proofs, err)
+		if err != nil || !bytes.Equal(proofs[0].MAC, Proof(nonce, b.RawData())) || proofs[0].State != Held ||
+			proofs[1].State != Here || proofs[2].State != Absent || len(proofs[2].MAC) != 0 {
+			t.Errorf("proofs %v, %v", proofs, err)
 		}
 		ls, err := c.Leases(ctx, p, b.Hash())
 		if err != nil || len(ls) != 1 || ls[0].ID() != l.ID() || ls[0].Valid(time.Now()) != nil {

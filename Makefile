@@ -13,7 +13,7 @@ build: ## the binary, static and stripped
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/cairn
 
 demo: build ## put a file on 8 peers, kill the one that put it, see it stay
-	./.ci/demo $(BIN)
+	$(BIN) testnet demo
 
 test: ## every test
 	$(GO) test ./...
@@ -33,11 +33,11 @@ race: ## before every push
 fuzz: ## each target for FUZZTIME
 	./.ci/fuzz $(or $(FUZZTIME),10s)
 
-acceptance: build ## 100 files, 20 peers, the publisher killed; and its control
-	./.ci/acceptance $(BIN)
+acceptance: ## 100 files, 20 peers, the publisher killed; and its control
+	CAIRN_ACCEPTANCE=1 $(GO) test ./cmd/cairn -run 'Publisher$$' -v -count=1 -timeout 20m
 
-bench: build ## readiness, memory, put and first byte, on real processes
-	./.ci/bench $(BIN)
+bench: ## readiness, memory, put and first byte, on real processes
+	CAIRN_BENCH=1 $(GO) test ./cmd/cairn -run 'TestFigures' -v -count=1 -timeout 10m
 
 long: race acceptance bench ## the full figures, before an issue is closed
 	$(MAKE) fuzz FUZZTIME=60s

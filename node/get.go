@@ -2,8 +2,10 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/blocks/dag"
 	"github.com/ipfs/go-cid"
 )
@@ -16,6 +18,9 @@ func (n *Node) Get(ctx context.Context, path string) (*dag.File, error) {
 		return nil, fmt.Errorf("get: %w", err)
 	}
 	f, err := dag.Open(ctx, n.nodes(ctx), root) // root → local store | holders → check → stream
+	if errors.Is(err, dag.ErrDir) {
+		return nil, fmt.Errorf("get: %w", &blocks.PathError{Path: path, Offset: 0, Reason: "is a directory: name a file in it"})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("get: %w", err)
 	}

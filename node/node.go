@@ -93,6 +93,13 @@ func Open(ctx context.Context, h Home, cfg Config, log *slog.Logger) (_ *Node, e
 		return nil, fmt.Errorf("node: %w", err)
 	}
 	stop = append(stop, st.Close)
+	if cfg.Store.Quota == 0 {
+		free, err := st.Free()
+		if err != nil {
+			return nil, fmt.Errorf("node: %w", err)
+		}
+		cfg.Store.Quota = Size(min(10<<30, free/10))
+	}
 	low, high := cfg.Conns()
 	lh, err := host.New(host.Config{
 		Key: key, Listen: cfg.ListenAddrs(), Agent: Agent,
@@ -147,7 +154,7 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 	client := wire.NewClient(p.Host)
 	n.set = replica.New(self, p.Store, p.Ledger, n.router, client, replica.Config{
 		R: cfg.Replica.R, NoRepair: !cfg.Replica.Repair, Every: t.Reconcile, AfterChange: t.AfterChange,
-		PutIdle: t.PutIdle, Log: log.With("part", "replica"),
+		PutIdle: t.PutIdle, Quota: int64(cfg.Store.Quota), Log: log.With("part", "replica"),
 	})
 	n.fetch = fetch.New(self, p.Store, n.router, client, fetch.Config{Width: 2 * cfg.Replica.R})
 	n.blocks = fetch.BlockService(p.Store, n.fetch)

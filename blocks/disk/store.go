@@ -119,6 +119,15 @@ func (s *Store) room(n int64) error {
 	return nil
 }
 
+// Free is how many bytes of the disk are free, the reserve not counted.
+func (s *Store) Free() (int64, error) {
+	u, err := vfs.Default.GetDiskUsage(s.dir)
+	if err != nil {
+		return 0, fmt.Errorf("disk: free space of %s: %w", s.dir, err)
+	}
+	return max(int64(u.AvailBytes)-s.cfg.Reserve, 0), nil
+}
+
 // Has reports whether h is here and was not found corrupt.
 func (s *Store) Has(ctx context.Context, h mh.Multihash) (bool, error) {
 	_, err := s.Size(ctx, h)

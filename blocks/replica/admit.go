@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/cairn-network/cairn/blocks"
@@ -31,10 +32,13 @@ func (s *Set) Offer(ctx context.Context, from peer.ID, l blocks.Lease, h mh.Mult
 		return false, &wire.Refusal{Code: wire.NotResponsible, Reason: "not near enough"}
 	}
 	err = s.store.View(ctx, h, func([]byte) error { return nil }) // what is rotten is wanted again
-	if err != nil {
-		return false, nil
+	if err == nil {
+		return true, s.hold(ctx, l, h, size)
 	}
-	return true, s.ledger.Hold(ctx, l, h)
+	if s.full(int64(size)) {
+		return false, &wire.Refusal{Code: wire.Full, Reason: "the space for others is full"}
+	}
+	return false, nil
 }
 
 // Keep implements wire.Keeper: the block first, then why it is kept.
@@ -42,5 +46,52 @@ func (s *Set) Keep(ctx context.Context, _ peer.ID, l blocks.Lease, b blocks.Bloc
 	if err := s.store.Put(ctx, b); err != nil {
 		return err
 	}
-	return s.ledger.Hold(ctx, l, b.Hash())
+	return s.hold(ctx, l, b.Hash(), len(b.RawData()))
+}
+
+// hold enters a block, and counts it if it was not held before. One that comes from
+// two sides at a time may be counted twice, until the next start: too much, never too little.
+func (s *Set) hold(ctx context.Context, l blocks.Lease, h mh.Multihash, size int) error {
+	before, err := s.ledger.Leases(ctx, h)
+	if err != nil {
+		return err
+	}
+	if err := s.ledger.Hold(ctx, l, h); err != nil {
+		return err
+	}
+	if len(before) == 0 {
+		s.mu.Lock()
+		s.others += int64(size)
+		s.mu.Unlock()
+	}
+	return nil
+}
+
+// full reports whether size more bytes are more than is given to others.
+func (s *Set) full(size int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cfg.Quota > 0 && s.others+size > s.cfg.Quota
+}
+
+// weigh counts what is held for others already.
+func (s *Set) weigh(ctx context.Context) error {
+	var sum int64
+	for held, err := range s.ledger.Held(ctx) {
+		if err != nil {
+			return fmt.Errorf("replica: count what is held: %w", err)
+		}
+		if l, ok := blocks.Governing(held.Leases); !ok || l.Publisher == s.self {
+			continue
+		}
+		n, err := s.store.Size(ctx, held.Hash)
+		if err != nil && !blocks.IsNotFound(err) {
+			return fmt.Errorf("replica: count what is held: %w", err)
+		}
+		sum += int64(n)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.others += sum
+	return nil
 }

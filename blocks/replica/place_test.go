@@ -264,3 +264,32 @@ func count(m *blockstest.Mem) (n int) {
 	}
 	return n
 }
+
+// What is given to others has an end: then an offer is refused as full, and what is
+// held already is not.
+func TestQuotaIsNotExceeded(t *testing.T) {
+	key := blockstest.Key(7)
+	w, mem := newWorld("me", "a", "b"), new(blockstest.Mem)
+	s := replica.New("me", mem, mem, w, w, replica.Config{Quota: 250})
+	for i, want := range []bool{true, true, false} { // two of 100 bytes fit
+		b := blocks.New(cid.Raw, blockstest.Random(uint64(i), 100))
+		l, err := blocks.Grant(key, blocks.Lease{Root: b.Cid(), Seq: 1, Issued: time.Now(), Expires: time.Now().Add(time.Hour), R: 3})
+		if err != nil {
+			t.Fatal(err)
+		}
+		have, err := s.Offer(t.Context(), "a", l, b.Hash(), 100)
+		var no *wire.Refusal
+		if have || want == errors.As(err, &no) || !want && no.Code != wire.Full {
+			t.Fatalf("block %d: have %v, %v; want room %v", i, have, err, want)
+		}
+		if !want {
+			continue
+		}
+		if err := s.Keep(t.Context(), "a", l, b); err != nil {
+			t.Fatal(err)
+		}
+		if have, err := s.Offer(t.Context(), "a", l, b.Hash(), 100); !have || err != nil {
+			t.Errorf("block %d again: have %v, %v", i, have, err)
+		}
+	}
+}

@@ -16,6 +16,9 @@ import (
 
 // Run places what is queued and repairs what is held, until ctx is done.
 func (s *Set) Run(ctx context.Context) error {
+	if err := s.weigh(ctx); err != nil {
+		return err
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.placing(ctx) })
 	g.Go(func() error { return s.repairing(ctx) })

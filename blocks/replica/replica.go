@@ -52,6 +52,7 @@ type Config struct {
 	AfterChange time.Duration // from a change among the members to a round; 0 is 1 min
 	PutIdle     time.Duration // a placement without a new ack for this long is short; 0 is 60 s
 	Window      int           // blocks being pushed at a time, all puts together; 0 is 16
+	Quota       int64         // bytes held for others; 0 is 10 GiB, less than 0 no limit
 	Rand        *rand.Rand    // for jitter; nil is seeded by the system
 	Log         *slog.Logger  // nil discards
 }
@@ -67,6 +68,9 @@ func (c Config) withDefaults() Config {
 	def(&c.PutIdle, time.Minute)
 	if c.R == 0 {
 		c.R = 5
+	}
+	if c.Quota == 0 {
+		c.Quota = 10 << 30
 	}
 	if c.Window == 0 {
 		c.Window = 16
@@ -96,6 +100,7 @@ type Set struct {
 	mu     sync.Mutex
 	queue  []*Job                  // guarded by mu: placements not yet begun
 	jobs   map[blocks.LeaseID]*Job // guarded by mu: placements queued or under way
+	others int64                   // guarded by mu: bytes held for others
 	copied int64                   // guarded by mu: blocks that repair has given away
 }
 

@@ -6,8 +6,11 @@
 package host
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"syscall"
 
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/crypto"
@@ -16,6 +19,8 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
 	tls "github.com/libp2p/go-libp2p/p2p/security/tls"
+	ma "github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
 )
 
 // Config is what an operator may set.
@@ -62,9 +67,50 @@ func New(cfg Config) (lhost.Host, error) {
 	} else {
 		opts = append(opts, libp2p.NATPortMap(), libp2p.EnableAutoNATv2())
 	}
+	if err := free(cfg.Listen); err != nil {
+		return nil, err
+	}
 	h, err := libp2p.New(opts...)
 	if err != nil {
 		return nil, fmt.Errorf("host: %w", err)
 	}
 	return h, nil
 }
+
+// free answers an error that names the first address that somebody else listens on:
+// libp2p would go on with the others, or say something longer.
+func free(addrs []string) error {
+	for _, s := range addrs {
+		a, err := ma.NewMultiaddr(s)
+		if err != nil {
+			return fmt.Errorf("host: listen on %q: %w", s, err)
+		}
+		if err := bindable(a); errors.Is(err, syscall.EADDRINUSE) {
+			return fmt.Errorf("host: address %s is in use", s)
+		}
+	}
+	return nil
+}
+
+// bindable takes the port of a and gives it back.
+func bindable(a ma.Multiaddr) error {
+	network, addr, err := manet.DialArgs(first(a))
+	if err != nil {
+		return err
+	}
+	if network == "udp4" || network == "udp6" {
+		c, err := net.ListenPacket(network, addr)
+		if err != nil {
+			return err
+		}
+		return c.Close()
+	}
+	l, err := net.Listen(network, addr)
+	if err != nil {
+		return err
+	}
+	return l.Close()
+}
+
+// first is the address and port of a, without what is spoken there.
+func first(a ma.Multiaddr) ma.Multiaddr { return a[:min(2, len(a))] }

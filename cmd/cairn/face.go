@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"io"
+	"iter"
+
+	"github.com/cairn-network/cairn/blocks"
+	"github.com/cairn-network/cairn/node"
+	"github.com/cairn-network/cairn/web/api"
+)
+
+// face is a node as the API sees it.
+type face struct {
+	n            *node.Node
+	api, gateway string // URLs
+}
+
+var _ api.Node = (*face)(nil)
+
+// Put keeps what r gives until EOF.
+func (f *face) Put(ctx context.Context, r io.Reader, o blocks.PutOptions, tell func(blocks.Progress)) (blocks.Receipt, error) {
+	return f.n.Put(ctx, r, o, tell)
+}
+
+// Open gives the file that path names.
+func (f *face) Open(ctx context.Context, path string) (api.File, error) {
+	file, err := f.n.Get(ctx, path)
+	if err != nil {
+		return nil, err // a nil *dag.File must not become an api.File
+	}
+	return file, nil
+}
+
+// Health asks the holders of everything under path.
+func (f *face) Health(ctx context.Context, path string, detail bool) (blocks.Health, error) {
+	return f.n.Health(ctx, path, detail)
+}
+
+// ID says who the peer is and how it is doing.
+func (f *face) ID() api.ID {
+	s := f.n.Status()
+	return api.ID{
+		ID: s.ID.String(), Agent: s.Agent, Version: node.Version, Network: s.Network, Profile: s.Profile, State: s.State,
+		Addresses: s.Addrs, Gateway: f.gateway, API: f.api, Peers: s.Connected, Blocks: s.Held, Started: s.Started,
+	}
+}
+
+// Peers gives the peers that the peer is connected to.
+func (f *face) Peers() []api.Peer {
+	infos := f.n.Peers()
+	out := make([]api.Peer, len(infos))
+	for i, p := range infos {
+		out[i] = api.Peer{ID: p.ID.String(), Addresses: p.Addrs, Agent: p.Agent, Member: p.Member, Latency: blocks.Seconds(p.Latency)}
+	}
+	return out
+}
+
+// Updates yields announcements as they are heard.
+func (f *face) Updates(ctx context.Context) iter.Seq2[api.Update, error] {
+	heard := f.n.Updates(ctx) // listens from now on, not from the first turn
+	return func(yield func(api.Update, error) bool) {
+		for u, err := range heard {
+			if !yield(api.Update{From: u.From.String(), Seq: u.Seq, Root: u.Root, Name: u.Name, Size: u.Size, Time: u.Time}, err) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/cairn-network/cairn/web/api/client"
+	"github.com/spf13/cobra"
+)
+
+func (p *program) getCmd() *cobra.Command {
+	var output string
+	var force bool
+	cmd := &cobra.Command{
+		Use:   "get PATH",
+		Short: "Write a file of the network to disk",
+		Long: `Write a file of the network to disk, under the last name of its path or under its
+CID. The file appears when it is whole: a get that fails leaves nothing.
+
+PATH is a CID, CID/a/b, /ipfs/CID/a/b, ipfs://CID/a/b or the address of a gateway page.`,
+		Example: `  cairn get CID -o copy.md
+  cairn get /ipfs/CID/photo.jpg
+  cairn get CID -o - | sha256sum`,
+		Args: exactly(1, "one path"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := p.client()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			return p.get(cmd.Context(), c, args[0], output, force)
+		},
+	}
+	cmd.Flags().StringVarP(&output, "output", "o", "", "`file` or directory to write to; - is standard output")
+	cmd.Flags().BoolVar(&force, "force", false, "overwrite a file that is there")
+	return cmd
+}
+
+func (p *program) catCmd() *cobra.Command {
+	var offset, length int64
+	cmd := &cobra.Command{
+		Use:     "cat PATH...",
+		Short:   "Write files of the network to standard output",
+		Example: "  cairn cat CID | less\n  cairn cat --offset 1000 --length 24 CID",
+		Args:    some("a path"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if offset < 0 || length < 0 {
+				return usagef("cat: --offset and --length want 0 or more")
+			}
+			c, err := p.client()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			for _, path := range args {
+				if _, err := p.fetch(cmd.Context(), c, p.out, path, offset, length); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().Int64Var(&offset, "offset", 0, "`bytes` to leave out at the beginning")
+	cmd.Flags().Int64Var(&length, "length", 0, "`bytes` to write; 0 is all")
+	return cmd
+}
+
+// got is the summary of a get.
+type got struct {
+	Type string  `json:"type"` // summary
+	Path string  `json:"path"`
+	File string  `json:"file"`
+	Size int64   `json:"size"`
+	Took float64 `json:"took"`
+}
+
+func (p *program) get(ctx context.Context, c *client.Client, path, output string, force bool) error {
+	began := time.Now()
+	var n int64
+	var err error
+	summary := p.out
+	if output == "-" {
+		summary = p.err
+		n, err = p.fetch(ctx, c, p.out, path, 0, 0)
+	} else {
+		if output, err = target(path, output); err == nil {
+			err = save(output, force, func(w io.Writer) (err error) {
+				n, err = p.fetch(ctx, c, w, path, 0, 0)
+				return err
+			})
+		}
+	}
+	if err != nil {
+		return err
+	}
+	took := time.Since(began).Seconds()
+	if p.json {
+		writeJSON(summary, got{"summary", path, output, n, took})
+		return nil
+	}
+	p.note("%s  %s in %.2f s, verified", printable(output), size(n), took)
+	return nil
+}
+
+// fetch writes what path names to w.
+func (p *program) fetch(ctx context.Context, c *client.Client, w io.Writer, path string, offset, length int64) (int64, error) {
+	ctx, watch, done := p.patience(ctx)
+	defer done()
+	m := p.meter()
+	defer m.clear()
+	m.show("looking for %s", printable(path))
+	r, total, err := c.Get(ctx, path, offset, length)
+	if err != nil {
+		return 0, err
+	}
+	defer r.Close()
+	n, began := int64(0), time.Now()
+	src := reader{r, func(k int) {
+		watch.moved()
+		n += int64(k)
+		m.show("%s of %s  %s/s", size(n), size(total), size(int64(float64(n)/max(time.Since(began).Seconds(), 1e-3))))
+	}}
+	n, err = io.Copy(w, src)
+	if err == nil && n < total {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return n, fmt.Errorf("get: after %s of %s: %w", size(n), size(total), err)
+	}
+	return n, nil
+}
+
+// target is the file to write path to.
+func target(path, output string) (string, error) {
+	info, err := os.Stat(output)
+	isDir := output != "" && err == nil && info.IsDir()
+	if output != "" && !isDir {
+		return output, nil
+	}
+	name := lastName(path)
+	if !filepath.IsLocal(name) || strings.ContainsAny(name, `/\`) {
+		return "", usagef("get: %q gives no name for the file: say one with -o", path)
+	}
+	return filepath.Join(output, name), nil
+}
+
+// lastName is the end of a path, or its CID.
+func lastName(path string) string {
+	address := strings.Contains(path, "://")
+	if address {
+		path, _, _ = strings.Cut(path, "?")
+		path, _, _ = strings.Cut(path, "#")
+	}
+	name := strings.TrimSuffix(path, "/")
+	name = name[strings.LastIndexByte(name, '/')+1:]
+	if address {
+		if plain, err := url.PathUnescape(name); err == nil {
+			name = plain
+		}
+		name, _, _ = strings.Cut(name, ".ipfs.") // CID.ipfs.host
+	}
+	return name
+}
+
+// save lets write fill a file that appears whole or not at all. What is no plain
+// file, such as a pipe, is written to as it is.
+func save(file string, force bool, write func(io.Writer) error) (err error) {
+	switch info, err := os.Stat(file); {
+	case err == nil && !info.Mode().IsRegular():
+		return saveTo(file, os.O_WRONLY, write)
+	case err == nil && !force:
+		return fmt.Errorf("get: %s is there already: give another name with -o, or --force", file)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("get: %w", err)
+	}
+	name := filepath.Join(filepath.Dir(file), ".cairn-"+rand.Text()[:10]+".part")
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, ignoreMissing(os.Remove(name)))
+		}
+	}()
+	if err := saveTo(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, write); err != nil {
+		return err
+	}
+	if err := os.Rename(name, file); err != nil {
+		return fmt.Errorf("get: %w", err)
+	}
+	return nil
+}
+
+// saveTo opens a new file as the user's umask has it, and syncs it.
+func saveTo(name string, flags int, write func(io.Writer) error) error {
+	f, err := os.OpenFile(name, flags, 0o666)
+	if err != nil {
+		return fmt.Errorf("get: %w", err)
+	}
+	err = write(f)
+	if err == nil && flags&os.O_CREATE != 0 {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}

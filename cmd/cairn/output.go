@@ -1,0 +1,93 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"golang.org/x/term"
+)
+
+// writeJSON writes v as one line. A reader that has gone ends the program by a
+// signal, or the next write tells; there is nothing else to do about it here.
+func writeJSON(w io.Writer, v any) {
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+// note tells the user something that is not data.
+func (p *program) note(format string, args ...any) {
+	if !p.json {
+		fmt.Fprintf(p.err, format+"\n", args...)
+	}
+}
+
+// meter shows how far a long run has got, on stderr: one line that is written
+// over on a terminal, lines once a second when they are asked for, else nothing.
+type meter struct {
+	w     io.Writer
+	mode  string // "", terminal or plain
+	last  time.Time
+	shown bool
+}
+
+func (p *program) meter() *meter {
+	m := &meter{w: p.err}
+	f, ok := p.err.(*os.File)
+	switch {
+	case p.json || p.progress == "none":
+	case p.progress == "plain":
+		m.mode = "plain"
+	case ok && term.IsTerminal(int(f.Fd())):
+		m.mode = "terminal"
+	}
+	return m
+}
+
+func (m *meter) show(format string, args ...any) {
+	every := 100 * time.Millisecond // as often as an eye follows
+	if m.mode == "plain" {
+		every = time.Second
+	}
+	if m.mode == "" || time.Since(m.last) < every {
+		return
+	}
+	m.last = time.Now()
+	m.write(fmt.Sprintf(format, args...))
+}
+
+// final shows a line whenever the one before was.
+func (m *meter) final(format string, args ...any) {
+	if m.mode != "" {
+		m.write(fmt.Sprintf(format, args...))
+	}
+}
+
+func (m *meter) write(line string) {
+	if m.mode == "terminal" {
+		fmt.Fprintf(m.w, "\r\x1b[K%s", line)
+		m.shown = true
+		return
+	}
+	fmt.Fprintln(m.w, line)
+}
+
+// clear takes the line away, for a note to stand in its place.
+func (m *meter) clear() {
+	if m.shown {
+		fmt.Fprint(m.w, "\r\x1b[K")
+		m.shown = false
+	}
+}
+
+func size(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
+
+// count says 1 block, 2 blocks.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/cairn-network/cairn/blocks"
+	"github.com/cairn-network/cairn/node"
+	"github.com/cairn-network/cairn/web/api"
+	"github.com/cairn-network/cairn/web/api/client"
+	"github.com/spf13/cobra"
+)
+
+// putFlags are what a put may be asked for.
+type putFlags struct {
+	blocks.PutOptions
+	wait, expires string
+	quiet         bool
+}
+
+func (p *program) putCmd() *cobra.Command {
+	var o putFlags
+	cmd := &cobra.Command{
+		Use:        "put FILE...",
+		Aliases:    []string{"add"},
+		SuggestFor: []string{"ad", "upload", "publish"},
+		Short:      "Keep files on this peer and on others, and print their CIDs",
+		Long: `Keep files on this peer and on others, and print their CIDs, one a line. - is
+standard input.
+
+A put is done when every block has as many copies on other peers as --wait asks
+for: local none, quorum 3 (or as many as there are other peers), full all of them.
+With fewer the file is kept here and the daemon goes on spreading it: status 6.
+
+A file that cannot be read does not keep the others from being put: status 3, or 1
+if it is the only one.`,
+		Example: `  cairn put README.md
+  tar c photos | cairn put - --name photos.tar --wait full`,
+		Args: some("a file, or - for standard input"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.parse(args); err != nil {
+				return err
+			}
+			c, err := p.client()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			if !cmd.Flags().Changed("timeout") {
+				p.timeout = 0 // the daemon gives up by itself when no copy is acknowledged
+			}
+			return p.putAll(cmd.Context(), c, o, args)
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "print CIDs and errors only")
+	f.StringVar(&o.wait, "wait", string(blocks.WaitQuorum), "local, quorum or full: how many copies to wait for")
+	f.IntVar(&o.Replicas, "replicas", 0, "`number` of copies on other peers, 1 to 20; 0 is the daemon's choice")
+	f.StringVar(&o.expires, "expires", "", "how `long` others are asked to keep it, such as 180d; empty is the daemon's choice")
+	f.BoolVar(&o.Announce, "announce", false, "tell everybody who listens to updates")
+	f.StringVar(&o.Name, "name", "", "what to call it (default: the file's name)")
+	f.BoolVar(&o.NoPlace, "no-place", false, "keep it here only")
+	f.StringVar(&o.Profile, "profile", "", "how to split it: the `name` of a UnixFS profile (default unixfs-v1-2025)")
+	return cmd
+}
+
+func (o *putFlags) parse(args []string) (err error) {
+	if o.Wait, err = blocks.ParseWait(o.wait); err != nil {
+		return usagef("--wait %s: want local, quorum or full", o.wait)
+	}
+	if o.Replicas < 0 || o.Replicas > blocks.MaxReplicas {
+		return usagef("--replicas %d: want 1 to %d", o.Replicas, blocks.MaxReplicas)
+	}
+	if o.expires != "" {
+		var d node.Duration
+		if err := d.UnmarshalText([]byte(o.expires)); err != nil || d <= 0 {
+			return usagef("--expires %s: want a time such as 36h or 180d", o.expires)
+		}
+		o.Expires = time.Duration(d)
+	}
+	if o.Name != "" && len(args) > 1 {
+		return usagef("--name: want one file, got %d", len(args))
+	}
+	stdin := 0
+	for _, a := range args {
+		if a == "-" {
+			stdin++
+		}
+	}
+	if stdin > 1 {
+		return usagef("put: standard input can be read once")
+	}
+	return nil
+}
+
+// putAll puts one file after the other. What cannot be read, and what has too few
+// copies yet, does not keep the others from being put; any other failure does.
+func (p *program) putAll(ctx context.Context, c *client.Client, o putFlags, files []string) error {
+	var unread []error
+	var short error
+	for _, file := range files {
+		err := p.putOne(ctx, c, o, file)
+		var said *client.Error
+		var local *fs.PathError
+		switch {
+		case errors.As(err, &said) && said.Code == api.CodeShort:
+			if len(files) > 1 {
+				p.note("cairn: %s: %s", file, err)
+			}
+			short = err
+		case errors.As(err, &local) && cause(ctx) == nil:
+			unread = append(unread, err)
+		case err != nil:
+			return err
+		}
+	}
+	switch {
+	case len(unread) == len(files):
+		return errors.Join(unread...)
+	case len(unread) > 0:
+		return &partialError{unread, len(files)}
+	}
+	return short
+}
+
+// putOne puts one file and prints its CID.
+func (p *program) putOne(ctx context.Context, c *client.Client, o putFlags, file string) error {
+	in, length, err := p.openFile(file)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	if o.Name == "" && file != "-" {
+		o.Name = printable(strings.ToValidUTF8(filepath.Base(file), "?"))
+	}
+	ctx, w, done := p.patience(ctx)
+	defer done()
+	m := p.meter()
+	defer m.clear()
+	if o.quiet {
+		m.mode = ""
+	}
+	sent := int64(0)
+	src := reader{in, func(n int) {
+		w.moved()
+		if sent += int64(n); n > 0 && length > 0 {
+			m.show("sending %s %d %%", printable(file), min(100, 100*sent/length))
+		} else if n > 0 {
+			m.show("sending %s %s", printable(file), size(sent))
+		}
+	}}
+	var last blocks.Progress
+	receipt, err := c.Put(ctx, src, o.PutOptions, func(now blocks.Progress) {
+		if now.Safe != last.Safe || now.Blocks != last.Blocks {
+			w.moved()
+		}
+		last = now
+		if p.json {
+			writeJSON(p.out, api.StatusLine{Type: api.LineStatus, Progress: now})
+		} else if !o.NoPlace && now.Blocks > 0 && now.Members > 0 {
+			m.show("%s", spreading(now))
+		}
+	})
+	if receipt.Root.Defined() {
+		m.clear()
+		if !o.NoPlace && receipt.Members > 0 && receipt.Blocks > 0 {
+			m.final("%s", spreading(receipt.Progress))
+			m.clear()
+		}
+		p.printReceipt(o, receipt)
+	}
+	return err
+}
+
+// openFile opens what is to be put; length is 0 when it is not known.
+func (p *program) openFile(file string) (in io.ReadCloser, length int64, err error) {
+	if file == "-" {
+		return io.NopCloser(p.in), 0, nil
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, 0, fmt.Errorf("put: %w", err)
+	}
+	if info.IsDir() {
+		return nil, 0, fmt.Errorf("put: %w", &fs.PathError{Op: "read", Path: file, Err: errDir})
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, 0, fmt.Errorf("put: %w", err)
+	}
+	return f, info.Size(), nil
+}
+
+var errDir = errors.New("is a directory; directories come with put -r, which this version has not")
+
+// spreading says how far the copies are: of the worst-kept block, and of all.
+func spreading(p blocks.Progress) string {
+	least := 0
+	for least < len(p.Copies) && p.Copies[least] == 0 {
+		least++
+	}
+	if least == len(p.Copies) {
+		least = 0
+	}
+	return fmt.Sprintf("replicating %d/%d · %d of %s safe", least, min(p.Target, p.Members), p.Safe, count(p.Blocks, "block"))
+}
+
+// printReceipt prints the CID, and to people what was achieved.
+func (p *program) printReceipt(o putFlags, r blocks.Receipt) {
+	if p.json {
+		writeJSON(p.out, api.SummaryLine{Type: api.LineSummary, Receipt: api.NewReceipt(r)})
+		return
+	}
+	if !o.quiet {
+		name := r.Name
+		if name == "" {
+			name = "-"
+		}
+		p.note("%s  %s  %s  %s  %.2f s", printable(name), size(r.Size), count(r.Blocks, "block"), kept(o, r), time.Duration(r.Took).Seconds())
+	}
+	fmt.Fprintln(p.out, r.Root)
+}
+
+// kept says where a file is. It promises nothing that was not waited for.
+func kept(o putFlags, r blocks.Receipt) string {
+	switch {
+	case o.NoPlace:
+		return "kept here only, as asked"
+	case r.Members == 0:
+		return "kept here only: no other peer is known"
+	case o.Wait == blocks.WaitLocal:
+		return "kept here; copies on other peers follow"
+	case r.Least == 0:
+		return "kept here; not every block has a copy elsewhere yet"
+	case r.Least == 1:
+		return "1 copy elsewhere: would survive this peer leaving"
+	case r.Least == 2:
+		return "2 copies elsewhere: would survive this peer and any other one leaving"
+	}
+	return fmt.Sprintf("%d copies elsewhere: would survive this peer and any %d of the others leaving", r.Least, r.Least-1)
+}

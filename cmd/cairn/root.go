@@ -1,0 +1,150 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/cairn-network/cairn/node"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// program is one run of the command line: its streams and its global flags.
+type program struct {
+	in       io.Reader
+	out, err io.Writer
+
+	home     string
+	api      string
+	peer     string
+	json     bool
+	timeout  time.Duration
+	progress string
+
+	testnets string // where they are; "" is CAIRN_TESTNET_DIR, or the system's place for state
+}
+
+// usageError says that the command line is wrong.
+type usageError struct{ reason string }
+
+func (e *usageError) Error() string { return e.reason }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+
+func (p *program) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "cairn",
+		Short: "A network that keeps files: put one, and it outlives the peer that put it",
+		Example: `  cairn testnet up
+  cairn put --peer p0 README.md
+  cairn testnet kill p0
+  cairn cat --peer p5 CID`,
+		SilenceUsage:               true,
+		SilenceErrors:              true,
+		SuggestionsMinimumDistance: 2,
+		Args:                       cobra.ArbitraryArgs,
+		RunE:                       group,
+		PersistentPreRunE:          func(c *cobra.Command, _ []string) error { return p.prepare(c) },
+		CompletionOptions:          cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.SetIn(p.in)
+	root.SetOut(p.out)
+	root.SetErr(p.err)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usagef("%s: %s; see %[1]s --help", c.CommandPath(), err)
+	})
+	f := root.PersistentFlags()
+	f.StringVar(&p.home, "home", "", "`directory` that holds everything of a peer (default: the system's places)")
+	f.StringVar(&p.api, "api", "", "`URL` of the daemon's API; CAIRN_TOKEN is its token")
+	f.StringVar(&p.peer, "peer", "", "talk to `NAME[@testnet]`, a peer of a local testnet")
+	f.BoolVar(&p.json, "json", false, "print JSON")
+	f.DurationVar(&p.timeout, "timeout", time.Minute, "give up after this `time` without progress; 0 is never")
+	f.StringVar(&p.progress, "progress", "auto", "auto, plain or none: how progress is shown on stderr")
+	root.AddCommand(p.daemonCmd(), p.putCmd(), p.getCmd(), p.catCmd(), p.healthCmd(), p.peersCmd(),
+		p.idCmd(), p.updatesCmd(), p.versionCmd(), p.testnetCmd())
+	return root
+}
+
+// group runs a command that only has subcommands.
+func group(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return c.Help()
+	}
+	reason := fmt.Sprintf("%s: unknown command %q", c.CommandPath(), args[0])
+	near := c.SuggestionsFor(args[0])
+	for _, sub := range c.Commands() {
+		for _, alias := range sub.Aliases {
+			if strings.HasPrefix(alias, args[0]) {
+				near = append(near, alias)
+			}
+		}
+	}
+	if len(near) > 0 {
+		reason += "; did you mean " + strings.Join(near, " or ") + "?"
+	} else {
+		reason += "; see " + c.CommandPath() + " --help"
+	}
+	return &usageError{reason}
+}
+
+// prepare gives each flag that was not given the value of CAIRN_<FLAG>, if any.
+func (p *program) prepare(c *cobra.Command) (err error) {
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		name := "CAIRN_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		value, ok := os.LookupEnv(name)
+		if err != nil || !ok || f.Changed || f.Name == "help" {
+			return
+		}
+		if e := c.Flags().Set(f.Name, value); e != nil {
+			err = usagef("%s: %s", name, e)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	switch p.progress {
+	case "auto", "plain", "none":
+	default:
+		return usagef("--progress %s: want auto, plain or none", p.progress)
+	}
+	if p.timeout < 0 {
+		return usagef("--timeout %s: want 0 or more", p.timeout)
+	}
+	return nil
+}
+
+// homeDirs is the home that --home names, or the user's.
+func (p *program) homeDirs() (node.Home, error) {
+	if p.home == "" {
+		return node.DefaultHome()
+	}
+	dir, err := filepath.Abs(p.home)
+	if err != nil {
+		return node.Home{}, fmt.Errorf("home: %w", err)
+	}
+	return node.HomeAt(dir), nil
+}
+
+// exactly wants n arguments, which are named in what.
+func exactly(n int, what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) != n {
+			return usagef("%s: want %s, got %d arguments", c.CommandPath(), what, len(args))
+		}
+		return nil
+	}
+}
+
+// some wants at least one argument.
+func some(what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return usagef("%s: want %s", c.CommandPath(), what)
+		}
+		return nil
+	}
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"cairn": func() { os.Exit(mainCode()) }})
+}
+
+// TestManual runs the scripts: each is a page of the manual with its claims.
+func TestManual(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: filepath.Join("testdata", "script"),
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":   exits,
+			"waitfor": waitFor,
+			"take":    take,
+		},
+		Setup: func(env *testscript.Env) error {
+			for _, name := range []string{"XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"} {
+				env.Setenv(name, filepath.Join(env.WorkDir, "xdg", name))
+			}
+			env.Setenv("CAIRN_TESTNET_DIR", filepath.Join(env.WorkDir, "testnets"))
+			k := newPicker(rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())))
+			for i := range 6 {
+				port, err := k.pick()
+				if err != nil {
+					return err
+				}
+				env.Setenv(fmt.Sprintf("PORT%d", i), strconv.Itoa(port))
+			}
+			// A daemon that nobody can find: no other test's, and no real one's.
+			env.Setenv("LONE", "--network-profile=testnet --listen=/ip4/127.0.0.1/tcp/0")
+			return k.release()
+		},
+	})
+}
+
+// exits runs a command and checks its exit status: exits 12 cairn id.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits status command [argument...]")
+	}
+	got := 0
+	var exit *exec.ExitError
+	switch err := ts.Exec(args[1], args[2:]...); {
+	case errors.As(err, &exit):
+		got = exit.ExitCode()
+	case err != nil:
+		ts.Fatalf("%s: %v", args[1], err)
+	}
+	if strconv.Itoa(got) != args[0] {
+		ts.Fatalf("exit status %d, want %s", got, args[0])
+	}
+}
+
+// waitFor waits until a file is there: waitfor home/state/api.addr.
+func waitFor(ts *testscript.TestScript, _ bool, args []string) {
+	for began := time.Now(); time.Since(began) < 20*time.Second; time.Sleep(20 * time.Millisecond) {
+		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+			return
+		}
+	}
+	ts.Fatalf("%s did not appear", args[0])
+}
+
+// take listens on a TCP port until the script ends: take 20123.
+func take(ts *testscript.TestScript, _ bool, args []string) {
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", args[0]))
+	ts.Check(err)
+	ts.Defer(func() { _ = l.Close() })
+}

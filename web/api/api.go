@@ -1,0 +1,119 @@
+package api
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// Config says how the API is served. The zero value answers nobody but the
+// probes, as there is no token that could be right.
+type Config struct {
+	Token       string          // "" lets nobody in
+	Hosts       []string        // names allowed in Host beside localhost, 127.0.0.1 and [::1]; any port
+	OpenMetrics bool            // metrics need no token
+	Metrics     http.Handler    // nil: there are none
+	Done        <-chan struct{} // closed when the peer stops; ends puts whose client has left; nil: never
+	Timing      Timing
+	Log         *slog.Logger // nil discards
+}
+
+// Timing is how long the API waits, and how often it speaks. An operator need
+// not turn it; tests do.
+type Timing struct {
+	PutIdle   time.Duration // for the next byte of a file that is put; 0 is 5 min, as it may be a pipe
+	GetIdle   time.Duration // for the next byte of a file that is read, either way; 0 is 60 s
+	Ask       time.Duration // for an answer made at one go, as health; 0 is 60 s
+	Write     time.Duration // for a client to take a line; 0 is 10 s
+	Status    time.Duration // between two status lines of a put; 0 is 100 ms
+	Heartbeat time.Duration // of streams with nothing to say; 0 is 15 s
+}
+
+func (t Timing) withDefaults() Timing {
+	for _, d := range []struct {
+		p *time.Duration
+		v time.Duration
+	}{
+		{&t.PutIdle, 5 * time.Minute},
+		{&t.GetIdle, 60 * time.Second},
+		{&t.Ask, 60 * time.Second},
+		{&t.Write, 10 * time.Second},
+		{&t.Status, 100 * time.Millisecond},
+		{&t.Heartbeat, 15 * time.Second},
+	} {
+		if *d.p == 0 {
+			*d.p = d.v
+		}
+	}
+	return t
+}
+
+func (c Config) withDefaults() Config {
+	c.Timing = c.Timing.withDefaults()
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// server is the API of one node.
+type server struct {
+	n     Node
+	cfg   Config
+	hosts map[string]bool
+}
+
+// New makes the handler of n's API.
+func New(n Node, cfg Config) http.Handler {
+	s := &server{n: n, cfg: cfg.withDefaults(), hosts: allowed(cfg.Hosts)}
+	mux := http.NewServeMux()
+	known := map[string]bool{}
+	for _, rt := range s.routes() {
+		mux.HandleFunc(rt.method+" "+rt.path, rt.serve)
+		if !known[rt.path] {
+			known[rt.path] = true
+			mux.HandleFunc(rt.path, s.notAllowed(rt.method))
+		}
+	}
+	mux.HandleFunc("/", s.nothingHere)
+	return s.guard(mux)
+}
+
+// route is one line of the table that the mux, the OpenAPI file and the tests
+// are held to. A path has one method; GET answers HEAD too.
+type route struct {
+	method, path string
+	serve        http.HandlerFunc
+}
+
+func (s *server) routes() []route {
+	return []route{
+		{"POST", "/api/v1/put", s.put},
+		{"GET", "/api/v1/get", s.get},
+		{"GET", "/api/v1/health", s.health},
+		{"GET", "/api/v1/id", s.id},
+		{"GET", "/api/v1/peers", s.peers},
+		{"GET", "/api/v1/version", s.version},
+		{"GET", "/api/v1/updates", s.updates},
+		{"GET", "/api/v1/openapi.json", s.openapi},
+		{"GET", "/healthz", s.healthz},
+		{"GET", "/readyz", s.readyz},
+		{"GET", "/metrics", s.metrics},
+		{"GET", "/debug/metrics/prometheus", s.metrics},
+	}
+}
+
+func (s *server) notAllowed(method string) http.HandlerFunc {
+	allow := method
+	if method == http.MethodGet {
+		allow = "GET, HEAD"
+	}
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Allow", allow)
+		s.fail(w, r, &refusal{http.StatusMethodNotAllowed, CodeUsage, r.Method + " is not allowed here", "use " + allow})
+	}
+}
+
+func (s *server) nothingHere(w http.ResponseWriter, r *http.Request) {
+	s.fail(w, r, &refusal{http.StatusNotFound, CodeUsage, "no such route: " + r.URL.Path, "/api/v1/openapi.json lists the routes"})
+}

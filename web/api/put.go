@@ -1,0 +1,155 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+var (
+	errLeft = fmt.Errorf("the client left before the end of the file: %w", context.Canceled)
+	errStop = fmt.Errorf("this peer is stopping: %w", context.Canceled)
+)
+
+// put keeps the body of r. The answer begins before the body has been read. Up
+// to the end of the body the job is the client's: if it leaves, nothing is kept.
+// From there on it is the peer's, and goes on whether or not anybody listens.
+func (s *server) put(w http.ResponseWriter, r *http.Request) {
+	o, err := putOptions(r)
+	if err == nil {
+		err = oneFile(r)
+	}
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	rc := http.NewResponseController(w)
+	if err := rc.EnableFullDuplex(); err != nil {
+		s.fail(w, r, fmt.Errorf("api: put: answer while reading: %w", err))
+		return
+	}
+	if r.Header.Get("Expect") != "" { // must be said before the answer begins
+		w.WriteHeader(http.StatusContinue)
+	}
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	w.Header().Set("Connection", "close") // what is left of an unread body must not pass for a request
+	out := newLines(w, rc, s.cfg.Timing)
+	defer out.close()
+	out.write(JobLine{LineJob, rand.Text()[:12]})
+
+	body := &body{r: r.Body, rc: rc, idle: s.cfg.Timing.PutIdle}
+	defer body.finish()
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
+	defer cancel(nil)
+	defer context.AfterFunc(r.Context(), func() {
+		if !body.ended() {
+			cancel(errLeft)
+		}
+	})()
+	go func() { // ends with ctx
+		select {
+		case <-s.cfg.Done:
+			cancel(errStop)
+		case <-ctx.Done():
+		}
+	}()
+
+	receipt, err := s.n.Put(ctx, body, o, out.tell)
+	if cut := body.failure(); cut != nil {
+		err = cut // whatever Put made of it
+	}
+	if err == nil {
+		out.last(SummaryLine{LineSummary, NewReceipt(receipt)})
+		return
+	}
+	if cause := context.Cause(ctx); cause != nil && errors.Is(err, context.Canceled) {
+		err = cause
+	}
+	_, code, hint := describe(err)
+	line := ErrorLine{Type: LineError, Code: code, Message: err.Error(), Hint: hint}
+	if code == CodeShort {
+		kept := NewReceipt(receipt)
+		line.Receipt = &kept
+	}
+	if code == CodeInternal {
+		s.cfg.Log.Error("put failed", "err", err, "request", w.Header().Get("X-Request-Id"))
+	}
+	out.last(line)
+}
+
+// oneFile refuses bodies that say they are many files, so that they may mean
+// that one day.
+func oneFile(r *http.Request) error {
+	kind, _, _ := strings.Cut(strings.ToLower(r.Header.Get("Content-Type")), ";")
+	if kind = strings.TrimSpace(kind); kind == "application/x-tar" || strings.HasPrefix(kind, "multipart/") {
+		return &refusal{http.StatusUnsupportedMediaType, CodeUsage, kind + " is not taken: one file at a time, as the raw body", "send it as application/octet-stream"}
+	}
+	return nil
+}
+
+// body is the file that a client sends. It is read by one goroutine; the rest
+// may be called by any.
+type body struct {
+	r    io.Reader
+	rc   *http.ResponseController
+	idle time.Duration
+
+	mu  sync.Mutex
+	err error // of the last read; io.EOF: it was read to its end
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	if err := b.last(); err != nil {
+		return 0, err
+	}
+	if err := b.rc.SetReadDeadline(time.Now().Add(b.idle)); err != nil {
+		return 0, err
+	}
+	n, err := b.r.Read(p)
+	switch {
+	case err == nil:
+		return n, nil
+	case err == io.EOF: //nolint:errorlint // io.Reader says EOF itself
+		_ = b.rc.SetReadDeadline(time.Time{}) // else the connection's own watch would end by it
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		err = fmt.Errorf("no byte of the file came for %s: %w", b.idle, err)
+	default:
+		err = &refusal{http.StatusBadRequest, CodeUsage, "the body was cut short, nothing was kept: " + err.Error(), ""}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.err = err
+	return n, err
+}
+
+func (b *body) last() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.err
+}
+
+func (b *body) ended() bool { return b.last() == io.EOF }
+
+// failure is why the body could not be read to its end; nil if it was, or if
+// nobody tried.
+func (b *body) failure() error {
+	if err := b.last(); err != io.EOF {
+		return err
+	}
+	return nil
+}
+
+// finish lets a client that is still sending a second to read why it was
+// stopped, and then no more.
+func (b *body) finish() {
+	if !b.ended() {
+		_ = b.rc.SetReadDeadline(time.Now().Add(time.Second))
+	}
+}

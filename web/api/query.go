@@ -1,0 +1,127 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/cairn-network/cairn/blocks"
+)
+
+// params are the query of a request, read strictly: an unknown name, a name
+// given twice and a malformed value are errors. The first error is kept.
+type params struct {
+	q   url.Values
+	err error
+}
+
+func query(r *http.Request, names ...string) *params {
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	p := &params{q: q}
+	if err != nil {
+		p.err = usage("malformed query: "+err.Error(), "")
+		return p
+	}
+	for name, values := range q {
+		switch {
+		case !slices.Contains(names, name):
+			p.bad(name, "no such parameter; there are "+strings.Join(names, ", "))
+		case len(values) > 1:
+			p.bad(name, "given more than once")
+		}
+	}
+	return p
+}
+
+func (p *params) bad(name, reason string) {
+	if p.err == nil {
+		p.err = usage(fmt.Sprintf("parameter %q: %s", name, reason), "")
+	}
+}
+
+// path is a parameter that must be there.
+func (p *params) path() string {
+	v := p.q.Get("path")
+	if v == "" {
+		p.bad("path", "missing: want a CID or a path below one")
+	}
+	return v
+}
+
+func (p *params) flag(name string, unset bool) bool {
+	switch v := p.q.Get(name); {
+	case !p.q.Has(name):
+		return unset
+	case v == "" || v == "true" || v == "1": // ?detail is ?detail=true
+		return true
+	case v == "false" || v == "0":
+		return false
+	default:
+		p.bad(name, "want true or false")
+		return unset
+	}
+}
+
+func (p *params) number(name string, least, most int) int {
+	v := p.q.Get(name)
+	if v == "" {
+		return 0
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < least || n > most {
+		p.bad(name, fmt.Sprintf("want a number from %d to %d", least, most))
+	}
+	return n
+}
+
+func (p *params) duration(name string, most time.Duration) time.Duration {
+	v := p.q.Get(name)
+	if v == "" {
+		return 0
+	}
+	d, err := time.ParseDuration(v)
+	if err != nil || d <= 0 || d > most {
+		p.bad(name, fmt.Sprintf("want a duration as 720h, at most %s", most))
+	}
+	return d
+}
+
+// label is a name that may be shown to people.
+func (p *params) label(name string) string {
+	const most = 255 // bytes, as file systems have it
+	v := p.q.Get(name)
+	if len(v) > most || !utf8.ValidString(v) || strings.ContainsFunc(v, unicode.IsControl) {
+		p.bad(name, fmt.Sprintf("want at most %d bytes of UTF-8 without control characters", most))
+	}
+	return v
+}
+
+func putOptions(r *http.Request) (blocks.PutOptions, error) {
+	p := query(r, "name", "wait", "replicas", "expires", "announce", "place", "profile")
+	o := blocks.PutOptions{
+		Name:     p.label("name"),
+		Replicas: p.number("replicas", 1, blocks.MaxReplicas),
+		Expires:  p.duration("expires", blocks.MaxLeaseTime),
+		Announce: p.flag("announce", false),
+		NoPlace:  !p.flag("place", true),
+		Profile:  p.q.Get("profile"),
+	}
+	if v := p.q.Get("wait"); v != "" {
+		var err error
+		if o.Wait, err = blocks.ParseWait(v); err != nil {
+			p.bad("wait", "want local, quorum or full")
+		}
+	}
+	switch o.Profile {
+	case "", "unixfs-v1-2025", "unixfs-v0-2015":
+	default:
+		p.bad("profile", "want unixfs-v1-2025 or unixfs-v0-2015")
+	}
+	return o, p.err
+}

@@ -1,0 +1,68 @@
+package api
+
+import (
+	"context"
+	"io"
+	"iter"
+	"time"
+
+	"github.com/cairn-network/cairn/blocks"
+	"github.com/ipfs/go-cid"
+)
+
+// Node is the part of a peer that this package shows.
+type Node interface {
+	// Put keeps what r gives until EOF; tell hears of progress, from one goroutine at a time.
+	// A *blocks.ShortError comes with a receipt: everything is kept here and queued.
+	Put(ctx context.Context, r io.Reader, o blocks.PutOptions, tell func(blocks.Progress)) (blocks.Receipt, error)
+	// Open gives the file that path names.
+	Open(ctx context.Context, path string) (File, error)
+	// Health asks the holders of everything under path; detail fills Health.Detail.
+	Health(ctx context.Context, path string, detail bool) (blocks.Health, error)
+	ID() ID
+	Peers() []Peer
+	// Updates yields announcements as they are heard, until ctx is done.
+	Updates(ctx context.Context) iter.Seq2[Update, error]
+}
+
+// File is an open file: its bytes are fetched as they are read.
+type File interface {
+	io.ReadSeekCloser
+	CID() cid.Cid
+	Size() int64
+}
+
+// ID says who a peer is and how it is doing.
+type ID struct {
+	ID        string    `json:"id"`
+	Agent     string    `json:"agent"`
+	Version   string    `json:"version"`
+	Network   string    `json:"network"` // name of the network
+	Profile   string    `json:"profile"` // public, lan, private or testnet
+	State     string    `json:"state"`   // starting, alone, warming, ready
+	Addresses []string  `json:"addresses"`
+	Gateway   string    `json:"gateway,omitempty"` // URL
+	API       string    `json:"api"`               // URL
+	Peers     int       `json:"peers"`             // connected
+	Blocks    int64     `json:"blocks"`            // held under a lease here
+	Started   time.Time `json:"started"`
+}
+
+// Peer is another peer this one is connected to.
+type Peer struct {
+	ID        string         `json:"id"`
+	Addresses []string       `json:"addresses"`
+	Agent     string         `json:"agent,omitempty"`
+	Member    bool           `json:"member"`            // stores for others
+	Latency   blocks.Seconds `json:"latency,omitempty"` // smoothed round trip
+}
+
+// Update is an announcement.
+type Update struct {
+	From string    `json:"from"` // peer id of its author
+	Seq  uint64    `json:"seq"`
+	Root string    `json:"cid"`
+	Name string    `json:"name,omitempty"`
+	Size int64     `json:"size"`
+	Time time.Time `json:"time"`
+}

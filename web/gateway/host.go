@@ -1,0 +1,22 @@
+package gateway
+
+import (
+	"net/url"
+	"strings"
+)
+
+// allowed is the set of names a Host may have: the defence against a page whose
+// name was made to resolve to this machine. web/api has the same few lines, as
+// neither may import the other; a test of package web holds them together.
+func allowed(more []string) map[string]bool {
+	set := map[string]bool{"localhost": true, "127.0.0.1": true, "::1": true}
+	for _, h := range more {
+		if name := hostname(h); name != "" {
+			set[name] = true
+		}
+	}
+	return set
+}
+
+// hostname is a Host without its port, in lower case.
+func hostname(host string) string { return strings.ToLower((&url.URL{Host: host}).Hostname()) }

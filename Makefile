@@ -3,7 +3,6 @@ GO      ?= go
 BIN     := bin/cairn
 LDFLAGS := -s -w
 export CGO_ENABLED ?= 0
-export GOFLAGS ?= -mod=readonly
 
 .PHONY: all build demo test check vet lint race fuzz acceptance bench long clean
 

@@ -265,45 +265,58 @@ func (r *Router) wanted() []protocol.ID {
 // failedFor is how long a failed dial stands for the next ones to the same peer.
 const failedFor = 2 * time.Second
 
-// dial connects to p within its deadline. Callers at the same time share a dial.
+// dial connects to p within its deadline. Callers at the same time share a dial; when
+// the one who dials gives up for reasons of its own, the next one dials.
 func (r *Router) dial(ctx context.Context, p peer.ID) bool {
-	r.mu.Lock()
-	a := r.dials[p]
-	if a != nil && !a.end.IsZero() && time.Since(a.end) > failedFor {
-		a = nil
-	}
-	if a != nil {
+	for ctx.Err() == nil {
+		r.mu.Lock()
+		a := r.dials[p]
+		if a == nil || !a.end.IsZero() && time.Since(a.end) > failedFor {
+			a = &attempt{done: make(chan struct{})}
+			r.dials[p] = a
+			r.mu.Unlock()
+			return r.try(ctx, p, a)
+		}
+		failed := !a.end.IsZero()
 		r.mu.Unlock()
-		select {
-		case <-a.done:
-			return r.host.Network().Connectedness(p) == network.Connected
-		case <-ctx.Done():
+		if failed {
 			return false
 		}
+		select {
+		case <-a.done:
+			if r.host.Network().Connectedness(p) == network.Connected {
+				return true
+			}
+		case <-ctx.Done():
+		}
 	}
-	a = &attempt{done: make(chan struct{})}
-	r.dials[p] = a
-	r.mu.Unlock()
+	return false
+}
 
-	addrs := r.host.Peerstore().PeerInfo(p)
+// try is one dial. A failure stands for a while, and counts as p being lost, unless
+// it was ctx that ended.
+func (r *Router) try(ctx context.Context, p peer.ID, a *attempt) bool {
+	info := r.host.Peerstore().PeerInfo(p)
 	limit := r.cfg.Dial
-	for _, x := range addrs.Addrs {
+	for _, x := range info.Addrs {
 		if manet.IsPublicAddr(x) {
 			limit = r.cfg.DialPublic
 		}
 	}
-	ctx, cancel := context.WithTimeout(network.WithForceDirectDial(ctx, "candidate holder"), limit)
+	limited, cancel := context.WithTimeout(network.WithForceDirectDial(ctx, "candidate holder"), limit)
 	defer cancel()
-	err := r.host.Connect(ctx, addrs)
+	err := r.host.Connect(limited, info)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	close(a.done)
-	if err == nil {
-		delete(r.dials, p)
-		return true
+	defer close(a.done)
+	if err == nil || ctx.Err() != nil {
+		if r.dials[p] == a {
+			delete(r.dials, p)
+		}
+		return err == nil
 	}
 	a.end = time.Now()
-	r.view.lost(p, time.Now())
+	r.view.lost(p, a.end)
 	r.cfg.Log.Debug("candidate not reached", "peer", p, "err", err)
 	return false
 }

@@ -48,7 +48,8 @@ func (r *Router) enter(s State) {
 // Run finds the network and watches it until ctx is done.
 func (r *Router) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return r.warm(ctx) })
+	g.Go(func() error { r.seek(ctx); return nil })
+	g.Go(func() error { r.warm(ctx); return nil })
 	g.Go(func() error { return r.watch(ctx) })
 	return g.Wait()
 }
@@ -60,26 +61,29 @@ const (
 	refresh = 10 * time.Second      // for filling the table once
 )
 
-// warm goes from the first dial to [Ready], and when all peers are lost tries the
-// bootstrap peers again.
-func (r *Router) warm(ctx context.Context) error {
-	r.enter(Starting)
-	r.bootstrap(ctx)
-	began, retry := time.Now(), time.Now().Add(r.cfg.Retry)
+// seek dials the bootstrap peers whenever nobody else is known.
+func (r *Router) seek(ctx context.Context) {
+	for {
+		if r.kad.RoutingTable().Size() == 0 {
+			r.bootstrap(ctx)
+		}
+		if !sleep(ctx, jitter(r.cfg.Retry)) {
+			return
+		}
+	}
+}
+
+// warm goes from an empty table to [Ready]; afterwards it only tells whether this peer
+// is alone.
+func (r *Router) warm(ctx context.Context) {
+	began, pause := time.Now(), look
 	for r.kad.RoutingTable().Size() == 0 {
 		if len(r.cfg.Bootstrap) == 0 || time.Since(began) >= lonely {
 			r.enter(Alone)
-		}
-		if time.Now().After(retry) {
-			r.bootstrap(ctx)
-			retry = time.Now().Add(r.cfg.Retry)
-		}
-		pause := look
-		if r.State() == Alone {
 			pause = 10 * look
 		}
 		if !sleep(ctx, pause) {
-			return nil
+			return
 		}
 	}
 	r.enter(Warming)
@@ -87,29 +91,30 @@ func (r *Router) warm(ctx context.Context) error {
 	case <-r.kad.RefreshRoutingTable():
 	case <-time.After(refresh):
 	case <-ctx.Done():
-		return nil
+		return
 	}
 	r.settle(ctx)
 	if ctx.Err() != nil {
-		return nil
+		return
 	}
 	r.enter(Ready)
 	close(r.ready)
 	r.wake()
-	for sleep(ctx, jitter(r.cfg.Retry)) {
-		if r.kad.RoutingTable().Size() == 0 {
-			r.bootstrap(ctx)
+	for sleep(ctx, lonely) {
+		if len(r.Members()) == 0 {
+			r.enter(Alone)
+		} else {
+			r.enter(Ready)
 		}
 	}
-	return nil
 }
 
 // settle looks itself up until the answer is the same twice, a few times at most.
 func (r *Router) settle(ctx context.Context) {
 	var last []peer.ID
 	for range 5 {
-		ctx, cancel := context.WithTimeout(ctx, refresh)
-		now, err := r.lookup(ctx, keyspace.OfPeer(r.self), string(r.self))
+		limited, cancel := context.WithTimeout(ctx, refresh)
+		now, err := r.lookup(limited, keyspace.OfPeer(r.self), string(r.self))
 		cancel()
 		if err == nil && last != nil && slices.Equal(now, last) {
 			return
@@ -126,7 +131,6 @@ func (r *Router) bootstrap(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second) // for the whole of it
 	defer cancel()
 	var wg sync.WaitGroup
-	first := make(chan struct{}, len(r.cfg.Bootstrap)+1)
 	for _, p := range r.cfg.Bootstrap {
 		if p.ID == r.self {
 			continue
@@ -134,9 +138,7 @@ func (r *Router) bootstrap(ctx context.Context) {
 		wg.Go(func() {
 			if err := r.host.Connect(ctx, p); err != nil {
 				r.cfg.Log.Debug("bootstrap peer not reached", "peer", p.ID, "err", err)
-				return
 			}
-			first <- struct{}{}
 		})
 	}
 	wg.Wait()

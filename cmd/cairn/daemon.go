@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/node"
 	"github.com/cairn-network/cairn/web"
 	"github.com/cairn-network/cairn/web/api"
@@ -190,17 +188,11 @@ func faces(n *node.Node, srv *web.Server, home node.Home, cfg node.Config, done 
 
 // serve opens the peer and its faces, and runs them until ctx is done.
 func (p *program) serve(ctx context.Context, home node.Home, cfg node.Config, log logger) (err error) {
-	taken := portsTaken(cfg.ListenAddrs())
 	n, err := node.Open(ctx, home, cfg, log)
-	if locked := (*blocks.LockedError)(nil); errors.As(err, &locked) {
-		return err // the better reason of the two: it is that daemon's port
-	}
-	if err == nil {
-		defer func() { err = errors.Join(err, n.Close()) }()
-	}
-	if err := cmp.Or(taken, err); err != nil {
+	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, n.Close()) }()
 	srv, err := web.Listen(web.Config{API: cfg.API.Listen, Gateway: cfg.Gateway.Listen, NoGateway: !cfg.Gateway.Enabled, Log: log.With("part", "web")})
 	if err != nil {
 		return err

@@ -3,17 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
 	"slices"
 	"strconv"
-	"strings"
-	"syscall"
 
 	"github.com/cairn-network/cairn/node"
-	ma "github.com/multiformats/go-multiaddr"
-	manet "github.com/multiformats/go-multiaddr/net"
 )
 
 // Ports that are chosen for a peer lie below those that systems give out by
@@ -139,33 +134,4 @@ func freeEverywhere(port int) bool {
 		return false
 	}
 	return u.Close() == nil
-}
-
-// portsTaken answers an error that names the first of the multiaddresses to listen
-// on where somebody else does. libp2p shares its ports, so that two daemons would
-// take turns in being called.
-func portsTaken(addrs []string) error {
-	for _, s := range addrs {
-		a, err := ma.NewMultiaddr(s)
-		if err != nil {
-			return fmt.Errorf("daemon: %w", err)
-		}
-		network, addr, err := manet.DialArgs(a)
-		if err != nil {
-			continue // no plain socket: libp2p will say
-		}
-		var c io.Closer
-		if strings.HasPrefix(network, "udp") {
-			c, err = net.ListenPacket(network, addr)
-		} else {
-			c, err = net.Listen(network, addr)
-		}
-		switch {
-		case errors.Is(err, syscall.EADDRINUSE):
-			return fmt.Errorf("daemon: address %s is in use", s)
-		case err == nil:
-			_ = c.Close() // it was only tried
-		}
-	}
-	return nil
 }

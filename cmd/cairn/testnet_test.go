@@ -68,22 +68,6 @@ func TestFirstRunTakesFreePorts(t *testing.T) {
 	}
 }
 
-func TestTakenPortIsNamed(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	addr := "/ip4/127.0.0.1/tcp/" + port
-	if err := portsTaken([]string{"/ip4/127.0.0.1/tcp/0", addr}); err == nil || !strings.Contains(err.Error(), addr+" is in use") {
-		t.Errorf("got %v", err)
-	}
-	if err := portsTaken([]string{"/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1", "/dns4/localhost/tcp/1"}); err != nil {
-		t.Errorf("got %v, want nil", err)
-	}
-}
-
 // A process id that the system has given again must never be hit.
 func TestReusedProcessIsNotTouched(t *testing.T) {
 	c := sleeper(t)

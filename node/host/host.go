@@ -77,8 +77,8 @@ func New(cfg Config) (lhost.Host, error) {
 	return h, nil
 }
 
-// free answers an error that names the first address that somebody else listens on:
-// libp2p would go on with the others, or say something longer.
+// free answers an error that names the first address that somebody else listens on.
+// libp2p shares its ports, so that two daemons would take turns in being called.
 func free(addrs []string) error {
 	for _, s := range addrs {
 		a, err := ma.NewMultiaddr(s)

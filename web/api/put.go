@@ -57,6 +57,7 @@ func (s *server) put(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-s.cfg.Done:
 			cancel(errStop)
+			body.stop(errStop)
 		case <-ctx.Done():
 		}
 	}()
@@ -101,15 +102,16 @@ type body struct {
 	rc   *http.ResponseController
 	idle time.Duration
 
-	mu  sync.Mutex
-	err error // of the last read; io.EOF: it was read to its end
+	mu      sync.Mutex
+	err     error // of the last read; io.EOF: it was read to its end
+	stopped error // why the reading was ended from outside
 }
 
 func (b *body) Read(p []byte) (int, error) {
 	if err := b.last(); err != nil {
 		return 0, err
 	}
-	if err := b.rc.SetReadDeadline(time.Now().Add(b.idle)); err != nil {
+	if err := b.wait(); err != nil {
 		return 0, err
 	}
 	n, err := b.r.Read(p)
@@ -125,8 +127,31 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.stopped != nil && err != io.EOF { //nolint:errorlint // as above
+		err = b.stopped
+	}
 	b.err = err
 	return n, err
+}
+
+// wait gives the client its time for the next byte, unless the reading was stopped.
+func (b *body) wait() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.stopped != nil {
+		return b.stopped
+	}
+	return b.rc.SetReadDeadline(time.Now().Add(b.idle))
+}
+
+// stop ends the reading, also one that waits for a client which says nothing.
+func (b *body) stop(why error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err == nil {
+		b.stopped = why
+		_ = b.rc.SetReadDeadline(time.Unix(1, 0)) // a connection without deadlines has ended
+	}
 }
 
 func (b *body) last() error {

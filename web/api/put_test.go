@@ -287,3 +287,27 @@ func TestRestOfAnUnreadBodyIsNoRequest(t *testing.T) {
 		t.Errorf("answers %s", answer)
 	}
 }
+
+// A client that says nothing does not hold up the end of the peer.
+func TestSilentClientDoesNotHoldUpTheEnd(t *testing.T) {
+	done := make(chan struct{})
+	n := node("")
+	n.put = func(ctx context.Context, r io.Reader, _ blocks.PutOptions, _ func(blocks.Progress)) (blocks.Receipt, error) {
+		buf := make([]byte, 5)
+		if _, err := io.ReadFull(r, buf); err != nil {
+			return blocks.Receipt{}, err
+		}
+		close(done)
+		_, err := io.ReadAll(r) // the rest never comes
+		return blocks.Receipt{}, err
+	}
+	c := raw(t, serve(t, n, api.Config{Done: done}).URL, "Content-Length: 10", "hello")
+	t0 := time.Now()
+	answer, _ := io.ReadAll(c)
+	if s := string(answer); !strings.Contains(s, "stopping") {
+		t.Errorf("answer %s", s)
+	}
+	if d := time.Since(t0); d > 5*time.Second {
+		t.Errorf("held up for %v", d)
+	}
+}

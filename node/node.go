@@ -154,7 +154,7 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 	client := wire.NewClient(p.Host)
 	n.set = replica.New(self, p.Store, p.Ledger, n.router, client, replica.Config{
 		R: cfg.Replica.R, NoRepair: !cfg.Replica.Repair, Every: t.Reconcile, AfterChange: t.AfterChange,
-		PutIdle: t.PutIdle, Quota: int64(cfg.Store.Quota), Log: log.With("part", "replica"),
+		PutIdle: t.PutIdle, Linger: t.PutIdle / 10, Quota: int64(cfg.Store.Quota), Log: log.With("part", "replica"),
 	})
 	n.fetch = fetch.New(self, p.Store, n.router, client, fetch.Config{Width: 2 * cfg.Replica.R})
 	n.blocks = fetch.BlockService(p.Store, n.fetch)

@@ -168,9 +168,11 @@ func (s *Set) place(ctx context.Context, j *Job, h mh.Multihash) error {
 	if err != nil {
 		return fmt.Errorf("replica: place: %w", err)
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	var g errgroup.Group
 	next := make(chan peer.ID, len(near))
-	for _, p := range near {
+	for _, p := range s.slowLast(near) {
 		if !j.has(h, p) {
 			next <- p
 		}
@@ -181,11 +183,17 @@ func (s *Set) place(ctx context.Context, j *Job, h mh.Multihash) error {
 			for p := range next {
 				_, err := s.peers.Store(ctx, p, j.lease, b)
 				if err == nil {
-					j.ack(h, p)
+					if j.ack(h, p) >= min(blocks.Quorum, j.lease.R) { // safe: the slow ones may hold up the others no longer
+						time.AfterFunc(s.cfg.Linger, cancel)
+					}
 					return nil
 				}
+				s.stumbled(p, err)
 				j.failed(p, err)
 				s.log.Debug("holder did not take a block", "peer", p, "err", err)
+				if ctx.Err() != nil {
+					return nil // what is missing is the next pass's
+				}
 			}
 			return nil
 		})
@@ -220,13 +228,15 @@ func (j *Job) has(h mh.Multihash, p peer.ID) bool {
 	return slices.Contains(j.acks[string(h)], p)
 }
 
-func (j *Job) ack(h mh.Multihash, p peer.ID) {
+// ack enters that p has h on its disk, and gives how many have.
+func (j *Job) ack(h mh.Multihash, p peer.ID) (have int) {
 	j.mu.Lock()
+	defer j.mu.Unlock()
 	j.acks[string(h)] = append(j.acks[string(h)], p)
 	j.total++
 	delete(j.lastErr, p)
-	j.mu.Unlock()
 	j.news()
+	return len(j.acks[string(h)])
 }
 
 func (j *Job) failed(p peer.ID, err error) {

@@ -179,6 +179,31 @@ func TestQuorumDoesNotWaitForTheSlow(t *testing.T) {
 	})
 }
 
+// Two holders that hang cost a put one linger, not one each block and time-out: the next
+// closest take their places.
+func TestHungHoldersCostOneLinger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld("a", "b", "c", "d", "e", "f", "g")
+		hang := func(ctx context.Context) error {
+			select {
+			case <-ctx.Done():
+			case <-time.After(10 * time.Second):
+			}
+			return errors.New("no answer")
+		}
+		w.take["a"], w.take["b"] = hang, hang
+		s, l, pin, _ := publisher(t, w, 40, 5)
+		t0 := time.Now()
+		p, err := s.Queue(l, pin).Wait(t.Context(), blocks.WaitFull, nil)
+		if err != nil || p.Safe != 40 {
+			t.Fatalf("%+v, %v", p, err)
+		}
+		if d := time.Since(t0); d > 12*time.Second {
+			t.Errorf("took %v", d)
+		}
+	})
+}
+
 // When nothing moves any more the put says which blocks are short, in time, and the
 // journal stays open; when the holders come back it is finished without being asked.
 func TestShortPutIsFinishedLater(t *testing.T) {

@@ -233,6 +233,7 @@ func (s *Set) askAll(ctx context.Context, asks map[peer.ID][]*owed) error {
 				}
 				states, err := s.peers.States(ctx, p, hs)
 				if err != nil {
+					s.stumbled(p, err)
 					s.log.Debug("holder did not answer", "peer", p, "err", err)
 					return nil
 				}
@@ -257,16 +258,21 @@ func (s *Set) give(ctx context.Context, o *owed, d duty) {
 		return
 	}
 	for _, p := range d.give {
+		if s.isSlow(p) {
+			continue // the next round asks again
+		}
 		sent, err := s.peers.Store(ctx, p, o.lease, b)
 		if err != nil {
+			s.stumbled(p, err)
 			s.log.Debug("holder did not take a block", "peer", p, "err", err)
 			continue
 		}
-		if sent {
-			s.mu.Lock()
-			s.copied++
-			s.mu.Unlock()
+		if !sent {
+			continue // somebody else was faster
 		}
-		s.log.Info("copy restored", "root", o.lease.Root, "key", o.hash.B58String(), "peer", p, "sent", sent, "urgent", d.urgent)
+		s.mu.Lock()
+		s.copied++
+		s.mu.Unlock()
+		s.log.Info("copy restored", "root", o.lease.Root, "key", o.hash.B58String(), "peer", p, "urgent", d.urgent)
 	}
 }

@@ -16,8 +16,10 @@ package replica
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -51,6 +53,7 @@ type Config struct {
 	Every       time.Duration // between two repair rounds, give or take half; 0 is 10 min
 	AfterChange time.Duration // from a change among the members to a round; 0 is 1 min
 	PutIdle     time.Duration // a placement without a new ack for this long is short; 0 is 60 s
+	Linger      time.Duration // that a block which is safe waits for its slower holders; 0 is 5 s
 	Window      int           // blocks being pushed at a time, all puts together; 0 is 16
 	Quota       int64         // bytes held for others; 0 is 10 GiB, less than 0 no limit
 	Rand        *rand.Rand    // for jitter; nil is seeded by the system
@@ -66,6 +69,7 @@ func (c Config) withDefaults() Config {
 	def(&c.Every, 10*time.Minute)
 	def(&c.AfterChange, time.Minute)
 	def(&c.PutIdle, time.Minute)
+	def(&c.Linger, 5*time.Second)
 	if c.R == 0 {
 		c.R = 5
 	}
@@ -98,6 +102,7 @@ type Set struct {
 	wake   chan struct{} // 1-buffered: a placement was queued
 
 	mu     sync.Mutex
+	slow   map[peer.ID]time.Time   // guarded by mu: who did not answer in time, and when
 	queue  []*Job                  // guarded by mu: placements not yet begun
 	jobs   map[blocks.LeaseID]*Job // guarded by mu: placements queued or under way
 	others int64                   // guarded by mu: bytes held for others
@@ -110,7 +115,7 @@ func New(self peer.ID, st blocks.Store, led blocks.Ledger, r Router, p Peers, cf
 	return &Set{
 		self: self, store: st, ledger: led, router: r, peers: p, cfg: cfg, log: cfg.Log,
 		window: make(chan struct{}, cfg.Window), wake: make(chan struct{}, 1),
-		jobs: map[blocks.LeaseID]*Job{},
+		jobs: map[blocks.LeaseID]*Job{}, slow: map[peer.ID]time.Time{},
 	}
 }
 
@@ -137,6 +142,46 @@ func others(ids []peer.ID, publisher peer.ID, n int) (out []peer.ID) {
 		}
 	}
 	return out
+}
+
+// shunned is how many times the linger a peer that did not answer in time is asked last.
+const shunned = 6
+
+// stumbled notes that p failed to answer in time; a refusal is an answer.
+func (s *Set) stumbled(p peer.ID, err error) {
+	var no *wire.Refusal
+	if errors.As(err, &no) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.slow[p] = time.Now()
+}
+
+// isSlow reports whether p did not answer in time a short while ago.
+func (s *Set) isSlow(p peer.ID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, ok := s.slow[p]
+	if ok && time.Since(at) > shunned*s.cfg.Linger {
+		delete(s.slow, p)
+		ok = false
+	}
+	return ok
+}
+
+// slowLast orders near with those that did not answer in time behind the others.
+func (s *Set) slowLast(near []peer.ID) []peer.ID {
+	out := slices.Clone(near)
+	slices.SortStableFunc(out, func(a, b peer.ID) int { return rank(s.isSlow(a)) - rank(s.isSlow(b)) })
+	return out
+}
+
+func rank(last bool) int {
+	if last {
+		return 1
+	}
+	return 0
 }
 
 // sleep waits for d and reports whether ctx still stands.

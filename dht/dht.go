@@ -47,6 +47,7 @@ type Config struct {
 
 	Dial       time.Duration // to a private address, for one candidate; 0 is 1 s
 	DialPublic time.Duration // to a public address; 0 is 10 s
+	Lookup     time.Duration // for asking the network who is close; 0 is 2 Dial, or 2 DialPublic where not Private
 	Coverage   time.Duration // how long a part of the keyspace counts as known; 0 is 10 min
 	Grace      time.Duration // how long a lost member keeps its seat; 0 is 30 min
 	Neighbours int           // closest members whose connections are kept; 0 is 10
@@ -65,6 +66,10 @@ func (c Config) withDefaults() Config {
 	def(&c.Coverage, 10*time.Minute)
 	def(&c.Grace, 30*time.Minute)
 	def(&c.Retry, 30*time.Second)
+	if c.Private {
+		def(&c.Lookup, 2*c.Dial)
+	}
+	def(&c.Lookup, 2*c.DialPublic)
 	if c.Neighbours == 0 {
 		c.Neighbours = 10
 	}
@@ -92,10 +97,11 @@ type Router struct {
 	ready   chan struct{} // closed when warm
 	changed chan struct{} // 1-buffered: members came or went
 
-	mu    sync.Mutex
-	state State                // guarded by mu
-	view  view                 // guarded by mu
-	dials map[peer.ID]*attempt // guarded by mu: dials under way, and those that failed lately
+	mu      sync.Mutex
+	state   State                // guarded by mu
+	view    view                 // guarded by mu
+	dials   map[peer.ID]*attempt // guarded by mu: dials under way, and those that failed lately
+	hurried time.Time            // guarded by mu: until then no lookup is made, as one did not end in time
 }
 
 // attempt is one dial that several callers wait for.
@@ -183,44 +189,55 @@ func (r *Router) seats(ctx context.Context, h mh.Multihash, n int, lost bool) ([
 	return seats, exact && (len(seats) == n || len(candidates) == 0), nil
 }
 
+// hurry is how long the view must do after a lookup that did not end in time. Live
+// connections keep it true near this peer, and the ends of others show.
+const hurry = 10 * time.Second
+
 // candidates gives the peers that may be the closest members, nearest first.
 func (r *Router) candidates(ctx context.Context, key keyspace.Key, h mh.Multihash, n int) ([]peer.ID, bool, error) {
 	r.mu.Lock()
 	known, exact := r.view.closest(key, n, time.Now())
+	hurried := time.Now().Before(r.hurried)
 	r.mu.Unlock()
-	if exact {
-		return known, true, nil
+	if exact || hurried && len(known) > 1 {
+		return known, exact, nil
 	}
-	found, err := r.lookup(ctx, key, string(h))
-	switch {
-	case errors.Is(err, ErrAlone) && len(known) > 1: // the table is cold, but connections are there
-		return known, false, nil
-	case err != nil:
-		return nil, false, err
-	}
+	limited, cancel := context.WithTimeout(ctx, r.cfg.Lookup)
+	defer cancel()
+	found, err := r.lookup(limited, key, string(h))
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.view.merge(key, found, n), len(found) < r.kad.BucketSize() || r.view.covered(key, time.Now()), nil
+	ids := r.view.merge(key, found, n)
+	switch {
+	case err == nil:
+		return ids, len(found) < r.kad.BucketSize() || r.view.covered(key, time.Now()), nil
+	case ctx.Err() != nil || len(ids) <= 1: // nobody but this peer
+		return nil, false, err
+	case errors.Is(err, context.DeadlineExceeded): // somebody on the way hangs: for a while what is known must do
+		r.hurried = time.Now().Add(hurry)
+		return ids, false, nil
+	case errors.Is(err, ErrAlone): // the table is cold, but connections are there
+		return ids, false, nil
+	}
+	return nil, false, err
 }
 
 // lookup asks the network for the peers closest to key, and notes what part of
-// the keyspace its answer shows whole.
+// the keyspace its answer shows whole. What it found before an error it gives too.
 func (r *Router) lookup(ctx context.Context, key keyspace.Key, raw string) ([]peer.ID, error) {
 	found, err := r.kad.GetClosestPeers(ctx, raw)
 	if errors.Is(err, kbucket.ErrLookupFailure) || err == nil && len(found) == 0 {
 		return nil, ErrAlone
 	}
-	if err != nil {
-		return nil, fmt.Errorf("dht: lookup: %w", err)
-	}
-	keys := make([]keyspace.Key, len(found))
-	for i, p := range found {
-		keys[i] = keyspace.OfPeer(p)
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, p := range found {
+	keys := make([]keyspace.Key, len(found))
+	for i, p := range found {
 		r.view.found(p)
+		keys[i] = keyspace.OfPeer(p)
+	}
+	if err != nil {
+		return found, fmt.Errorf("dht: lookup: %w", err)
 	}
 	if r.state == Ready { // a cold table's answers look complete and are not
 		r.view.coverage.Cover(key, keyspace.Seen(key, keys, r.kad.BucketSize()), time.Now().Add(r.cfg.Coverage))

@@ -137,6 +137,36 @@ func TestExactIsOnlySaidOfWhatWasSeen(t *testing.T) {
 	})
 }
 
+// Members that take every question and answer none do not hold up who asks: what is
+// known must do for a while.
+func TestHungMembersHoldUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newRing(t, 12)
+		for _, i := range []int{4, 5} {
+			const kad = "/cairn/test/kad/1.0.0"
+			w.hosts[i].SetStreamHandler(kad, func(network.Stream) {})
+			for _, c := range w.hosts[i].Network().Conns() {
+				for _, s := range c.GetStreams() {
+					if s.Protocol() == kad {
+						_ = s.Reset() // the next question comes to the handler that is silent
+					}
+				}
+			}
+		}
+		time.Sleep(20 * time.Second) // what was covered is so no more
+		t0 := time.Now()
+		for i := range 50 {
+			ids, _, err := w.routers[0].Closest(t.Context(), key(t, i), 5)
+			if err != nil || !slices.Equal(ids, w.oracle(key(t, i), 5)) {
+				t.Fatalf("key %d: %v, %v", i, ids, err)
+			}
+		}
+		if d := time.Since(t0); d > 5*time.Second {
+			t.Errorf("50 answers took %v", d)
+		}
+	})
+}
+
 // A lost member keeps its seat until the grace is over, and gets it back.
 func TestSeatIsKeptForTheGrace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

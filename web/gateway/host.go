@@ -3,6 +3,8 @@ package gateway
 import (
 	"net/url"
 	"strings"
+
+	"github.com/ipfs/go-cid"
 )
 
 // allowed is the set of names a Host may have: the defence against a page whose
@@ -20,3 +22,14 @@ func allowed(more []string) map[string]bool {
 
 // hostname is a Host without its port, in lower case.
 func hostname(host string) string { return strings.ToLower((&url.URL{Host: host}).Hostname()) }
+
+// ownOrigin reports whether host is that of one CID: CID.ipfs.localhost, which
+// names no other machine. The CID is one label, so in a base without capitals.
+func ownOrigin(host string) bool {
+	label, ok := strings.CutSuffix(hostname(host), ".ipfs.localhost")
+	if !ok {
+		return false
+	}
+	_, err := cid.Decode(label)
+	return err == nil
+}

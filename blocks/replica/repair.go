@@ -264,7 +264,8 @@ func (s *Set) give(ctx context.Context, o *owed, d duty) {
 		}
 		if sent {
 			s.mu.Lock()
-			s.copied++
+			s.copied.Blocks++
+			s.copied.Bytes += int64(len(b.RawData()))
 			s.mu.Unlock()
 		}
 		s.log.Info("copy restored", "root", o.lease.Root, "key", o.hash.B58String(), "peer", p, "sent", sent, "urgent", d.urgent)

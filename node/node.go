@@ -53,6 +53,7 @@ type Node struct {
 	set    *replica.Set
 	blocks blockservice.BlockService
 	fetch  *fetch.Fetcher
+	count  gauges
 	log    *slog.Logger
 	began  time.Time
 	stop   []func() error // what was opened, in order
@@ -67,6 +68,8 @@ type Parts struct {
 	Host   lhost.Host
 	Store  blocks.Store
 	Ledger blocks.Ledger
+
+	Usage func(context.Context) (int64, error) // bytes of the disk that Store takes; nil is not known
 }
 
 // Open builds the peer that lives in h: it locks the home's blocks, opens the store
@@ -109,7 +112,7 @@ func Open(ctx context.Context, h Home, cfg Config, log *slog.Logger) (_ *Node, e
 		return nil, fmt.Errorf("node: %w", err)
 	}
 	stop = append(stop, lh.Close)
-	n, err := New(ctx, Parts{key, lh, st, st}, cfg, log)
+	n, err := New(ctx, Parts{Key: key, Host: lh, Store: st, Ledger: st, Usage: st.Usage}, cfg, log)
 	if err != nil {
 		return nil, err
 	}
@@ -158,6 +161,9 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 	})
 	n.fetch = fetch.New(self, p.Store, n.router, client, fetch.Config{Width: 2 * cfg.Replica.R})
 	n.blocks = fetch.BlockService(p.Store, n.fetch)
+	if err := n.register(p.Usage); err != nil {
+		return nil, fmt.Errorf("node: metrics: %w", err)
+	}
 	serving := wire.Serve(p.Host, p.Store, p.Ledger, n.set, log.With("part", "wire"))
 	n.stop = append(n.stop, func() error { serving(); return nil })
 	return n, nil

@@ -52,11 +52,15 @@ func (n *Node) Put(ctx context.Context, r io.Reader, o blocks.PutOptions, tell f
 	}
 
 	// Phase two belongs to Run; we wait for as much of it as was asked for.
+	kept := time.Now()
 	job := n.set.Queue(lease, pin)
 	rc.Progress, err = job.Wait(ctx, o.Wait, tell) // → holders → quorum
 	rc.Holders, rc.Least = job.Holders()
 	if err != nil {
 		return rc, fmt.Errorf("put: %w", err)
+	}
+	if o.Wait != blocks.WaitLocal {
+		n.count.placed.Observe(time.Since(kept).Seconds())
 	}
 	if o.Announce {
 		if _, err := n.bus.Publish(ctx, pubsub.Update{Root: rc.Root.String(), Name: o.Name, Size: rc.Size}); err != nil { // → announcement

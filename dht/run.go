@@ -64,14 +64,16 @@ const (
 // bootstrap peers again.
 func (r *Router) warm(ctx context.Context) error {
 	r.enter(Starting)
-	r.bootstrap(ctx)
+	var dials sync.WaitGroup // ended by their deadlines, waited for here
+	defer dials.Wait()
+	r.bootstrap(ctx, &dials)
 	began, retry := time.Now(), time.Now().Add(r.cfg.Retry)
 	for r.kad.RoutingTable().Size() == 0 {
 		if len(r.cfg.Bootstrap) == 0 || time.Since(began) >= lonely {
 			r.enter(Alone)
 		}
 		if time.Now().After(retry) {
-			r.bootstrap(ctx)
+			r.bootstrap(ctx, &dials)
 			retry = time.Now().Add(r.cfg.Retry)
 		}
 		pause := look
@@ -98,7 +100,7 @@ func (r *Router) warm(ctx context.Context) error {
 	r.wake()
 	for sleep(ctx, jitter(r.cfg.Retry)) {
 		if r.kad.RoutingTable().Size() == 0 {
-			r.bootstrap(ctx)
+			r.bootstrap(ctx, &dials)
 		}
 	}
 	return nil
@@ -121,25 +123,32 @@ func (r *Router) settle(ctx context.Context) {
 	}
 }
 
-// bootstrap dials the bootstrap peers, all at once.
-func (r *Router) bootstrap(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second) // for the whole of it
-	defer cancel()
-	var wg sync.WaitGroup
-	first := make(chan struct{}, len(r.cfg.Bootstrap)+1)
+// bootstrap dials the bootstrap peers, all at once, and returns when the first
+// answers or none does: some of them may be long gone. dials waits for the rest.
+func (r *Router) bootstrap(ctx context.Context, dials *sync.WaitGroup) {
+	const limit = 5 * time.Second // for each
+	results := make(chan bool, len(r.cfg.Bootstrap))
+	open := 0
 	for _, p := range r.cfg.Bootstrap {
 		if p.ID == r.self {
 			continue
 		}
-		wg.Go(func() {
-			if err := r.host.Connect(ctx, p); err != nil {
+		open++
+		dials.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, limit)
+			defer cancel()
+			err := r.host.Connect(ctx, p)
+			if err != nil {
 				r.cfg.Log.Debug("bootstrap peer not reached", "peer", p.ID, "err", err)
-				return
 			}
-			first <- struct{}{}
+			results <- err == nil
 		})
 	}
-	wg.Wait()
+	for ; open > 0; open-- {
+		if <-results {
+			return
+		}
+	}
 }
 
 // watch keeps the view true by what the host sees: who connects and speaks as a

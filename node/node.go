@@ -54,6 +54,7 @@ type Node struct {
 	blocks blockservice.BlockService
 	fetch  *fetch.Fetcher
 	count  gauges
+	peers  string // file of remembered peers, or ""
 	log    *slog.Logger
 	began  time.Time
 	stop   []func() error // what was opened, in order
@@ -70,6 +71,7 @@ type Parts struct {
 	Ledger blocks.Ledger
 
 	Usage func(context.Context) (int64, error) // bytes of the disk that Store takes; nil is not known
+	Peers string                               // file of remembered peers; "" remembers none, as a testnet does
 }
 
 // Open builds the peer that lives in h: it locks the home's blocks, opens the store
@@ -112,7 +114,7 @@ func Open(ctx context.Context, h Home, cfg Config, log *slog.Logger) (_ *Node, e
 		return nil, fmt.Errorf("node: %w", err)
 	}
 	stop = append(stop, lh.Close)
-	n, err := New(ctx, Parts{Key: key, Host: lh, Store: st, Ledger: st, Usage: st.Usage}, cfg, log)
+	n, err := New(ctx, Parts{Key: key, Host: lh, Store: st, Ledger: st, Usage: st.Usage, Peers: h.PeersFile()}, cfg, log)
 	if err != nil {
 		return nil, err
 	}
@@ -138,6 +140,14 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 		return nil, err
 	}
 	t, self := cfg.Timing(), p.Host.ID()
+	if cfg.Network.Profile != ProfileTestnet {
+		n.peers = p.Peers
+		known, err := recall(n.peers)
+		if err != nil {
+			log.Warn("remembered peers are lost", "err", err)
+		}
+		boot = append(boot, known.infos(self)...)
+	}
 	n.router, err = dht.New(p.Host, dht.Config{
 		Network: cfg.Network.Name, Bootstrap: boot, Member: wire.Protocol, Private: cfg.private(),
 		Dial: t.Dial, DialPublic: t.DialPublic, Coverage: t.Coverage, Grace: t.Grace,

@@ -12,5 +12,6 @@ func (n *Node) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return n.router.Run(ctx) }) // finds the network and watches it
 	g.Go(func() error { return n.set.Run(ctx) })    // places what was put, repairs what is held
+	g.Go(func() error { return n.remember(ctx) })   // writes down who is there, for the next start
 	return g.Wait()
 }

@@ -53,6 +53,7 @@ type Node struct {
 	set    *replica.Set
 	blocks blockservice.BlockService
 	fetch  *fetch.Fetcher
+	record *provider
 	count  gauges
 	peers  string // file of remembered peers, or ""
 	log    *slog.Logger
@@ -169,7 +170,8 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 		R: cfg.Replica.R, NoRepair: !cfg.Replica.Repair, Every: t.Reconcile, AfterChange: t.AfterChange,
 		PutIdle: t.PutIdle, Quota: int64(cfg.Store.Quota), Log: log.With("part", "replica"),
 	})
-	n.fetch = fetch.New(self, p.Store, n.router, client, fetch.Config{Width: 2 * cfg.Replica.R})
+	n.fetch = fetch.New(self, p.Store, n.router, client, fetch.Config{Width: 2 * cfg.Replica.R, Records: n.router})
+	n.record = newProvider(n.router, p.Ledger, log.With("part", "records"))
 	n.blocks = fetch.BlockService(p.Store, n.fetch)
 	if err := n.register(p.Usage); err != nil {
 		return nil, fmt.Errorf("node: metrics: %w", err)

@@ -37,7 +37,11 @@ func (n *Node) Put(ctx context.Context, r io.Reader, o blocks.PutOptions, tell f
 	rc.Root, rc.Name, rc.Size = pin.Root, pin.Name, pin.Size
 	rc.Blocks, rc.Target = pin.Blocks, o.Replicas
 	if o.NoPlace {
-		return rc, n.ledger.Pin(ctx, pin)
+		if err := n.ledger.Pin(ctx, pin); err != nil {
+			return rc, fmt.Errorf("put: %w", err)
+		}
+		n.record.add(pin.Root)
+		return rc, nil
 	}
 	lease, err := n.lease(ctx, w, o)
 	if err != nil {
@@ -50,6 +54,8 @@ func (n *Node) Put(ctx context.Context, r io.Reader, o blocks.PutOptions, tell f
 	if err := n.ledger.Pin(ctx, pin); err != nil { // → journal
 		return rc, fmt.Errorf("put: %w", err)
 	}
+
+	n.record.add(pin.Root)
 
 	// Phase two belongs to Run; we wait for as much of it as was asked for.
 	kept := time.Now()

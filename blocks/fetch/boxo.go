@@ -80,6 +80,29 @@ type session struct {
 	f      *Fetcher
 	mu     sync.Mutex
 	failed map[peer.ID]int // guarded by mu: peers that could not answer, and how often
+	source []peer.ID       // guarded by mu: peers on record that had what no member has
+}
+
+// sources are those who helped before: what they have below a root they have all of.
+func (s *session) sources() []peer.ID {
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.source)
+}
+
+// helped notes that p was on record and had the block.
+func (s *session) helped(p peer.ID) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !slices.Contains(s.source, p) && len(s.source) < recordsMost {
+		s.source = append(s.source, p)
+	}
 }
 
 func (s *session) GetBlock(ctx context.Context, c cid.Cid) (block.Block, error) {

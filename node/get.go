@@ -15,6 +15,7 @@ import (
 // this peer or from their holders, each checked on its way in. ctx governs all that.
 func (n *Node) Get(ctx context.Context, path string) (*File, error) {
 	opened := time.Now()
+	ctx = under(ctx, path)
 	root, err := n.Resolve(ctx, path) // path → root
 	if err != nil {
 		return nil, fmt.Errorf("get: %w", err)
@@ -27,6 +28,14 @@ func (n *Node) Get(ctx context.Context, path string) (*File, error) {
 		return nil, fmt.Errorf("get: %w", err)
 	}
 	return n.timed(f, opened), nil
+}
+
+// under notes which root path begins with; what is wrong with path is said by others.
+func under(ctx context.Context, path string) context.Context {
+	if root, _, err := dag.ParsePath(path); err == nil {
+		return blocks.WithRoot(ctx, root)
+	}
+	return ctx
 }
 
 // Resolve gives the CID that path names, through the directories on the way.

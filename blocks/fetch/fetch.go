@@ -168,11 +168,16 @@ func (f *Fetcher) recorded(ctx context.Context, c cid.Cid, s *session, asked []p
 	}
 	look, cancel := context.WithTimeout(ctx, f.cfg.RecordTime)
 	defer cancel()
-	ids, err := f.cfg.Records.Providers(look, c.Hash(), recordsMost+len(asked))
-	if err != nil {
-		return b, nil, err
+	var ids []peer.ID
+	for _, of := range s.onRecord(c) {
+		if ids, err = f.cfg.Records.Providers(look, of.Hash(), recordsMost+len(asked)); err != nil {
+			return b, nil, err
+		}
+		if ids = without(ids, append(asked, f.self)); len(ids) > 0 {
+			break
+		}
 	}
-	more = without(ids, append(asked, f.self))
+	more = ids
 	more = more[:min(len(more), recordsMost)]
 	b, from, err := f.firstFrom(ctx, more, c, s)
 	if err == nil {

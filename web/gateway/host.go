@@ -1,9 +1,12 @@
 package gateway
 
 import (
+	"context"
+	"net/http"
 	"net/url"
 	"strings"
 
+	"github.com/cairn-network/cairn/blocks"
 	"github.com/ipfs/go-cid"
 )
 
@@ -26,10 +29,30 @@ func hostname(host string) string { return strings.ToLower((&url.URL{Host: host}
 // ownOrigin reports whether host is that of one CID: CID.ipfs.localhost, which
 // names no other machine. The CID is one label, so in a base without capitals.
 func ownOrigin(host string) bool {
+	_, ok := hostRoot(host)
+	return ok
+}
+
+func hostRoot(host string) (cid.Cid, bool) {
 	label, ok := strings.CutSuffix(hostname(host), ".ipfs.localhost")
 	if !ok {
-		return false
+		return cid.Undef, false
 	}
-	_, err := cid.Decode(label)
-	return err == nil
+	root, err := cid.Decode(label)
+	return root, err == nil
+}
+
+// below notes in ctx the root that r asks for something under.
+func below(ctx context.Context, r *http.Request) context.Context {
+	root, ok := hostRoot(r.Host)
+	if rest, inPath := strings.CutPrefix(r.URL.Path, "/ipfs/"); !ok && inPath {
+		name, _, _ := strings.Cut(rest, "/")
+		if c, err := cid.Decode(name); err == nil {
+			root, ok = c, true
+		}
+	}
+	if !ok {
+		return ctx
+	}
+	return blocks.WithRoot(ctx, root)
 }

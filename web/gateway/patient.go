@@ -38,7 +38,7 @@ func serve(next http.Handler, w http.ResponseWriter, r *http.Request, idle time.
 	defer cancel()
 	p := &patient{ResponseWriter: w, rc: http.NewResponseController(w), idle: idle, cancel: cancel}
 	p.timer = time.AfterFunc(idle, p.stall)
-	next.ServeHTTP(p, r.WithContext(ctx))
+	next.ServeHTTP(p, r.WithContext(below(ctx, r)))
 	p.end()
 	_ = p.rc.SetWriteDeadline(time.Time{}) // the connection may serve another request
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/web/gateway"
 	"github.com/ipfs/boxo/blockservice"
 	chunk "github.com/ipfs/boxo/chunker"
@@ -165,5 +166,36 @@ func TestCAREndsWhenItsClientLeaves(t *testing.T) {
 	case <-left:
 	case <-time.After(5 * time.Second):
 		t.Error("the search goes on")
+	}
+}
+
+// Whoever looks for a block of an answer knows the root it is below.
+func TestASearchKnowsItsRoot(t *testing.T) {
+	under := make(chan cid.Cid, 2)
+	bs := service(t, func(ctx context.Context, c cid.Cid) (block.Block, error) {
+		under <- blocks.RootOf(ctx)
+		return nil, &blocks.MissError{CID: c, Asked: 1}
+	})
+	root := leaves(t, bs, 2, 0)
+	lose(t, bs, root.Links()[1].Cid)
+	srv := serve(t, bs, gateway.Config{})
+	own := root.Cid()
+	for _, host := range []string{"127.0.0.1", cid.NewCidV1(own.Type(), own.Hash()).String() + ".ipfs.localhost"} {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", srv.URL+"/ipfs/"+own.String()+"?format=car", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if req.Host = host; host != "127.0.0.1" {
+			req.URL.Path = "/"
+		}
+		res, err := srv.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, res.Body) // it is cut short
+		res.Body.Close()
+		if got := <-under; !bytes.Equal(got.Hash(), own.Hash()) {
+			t.Errorf("Host %s: searched under %s, want %s", host, got, own)
+		}
 	}
 }

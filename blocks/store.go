@@ -60,6 +60,9 @@ type Ledger interface {
 	// Held yields every block that is held, with its leases, in key order.
 	Held(ctx context.Context) iter.Seq2[Holding, error]
 
+	// Count is how many blocks Held would yield; it costs nothing to ask.
+	Count() int64
+
 	// Under yields the blocks held under the lease id, in key order.
 	Under(ctx context.Context, id LeaseID) iter.Seq2[mh.Multihash, error]
 

@@ -10,7 +10,7 @@
 //
 // [New] starts kad-dht, which runs goroutines of its own until [Router.Close];
 // the Router's own are those of [Router.Run]. What it does not do: it keeps no
-// records, and it promises no peer's honesty.
+// values, only hints of who has what (provide.go), and it promises no peer's honesty.
 package dht
 
 import (
@@ -24,6 +24,7 @@ import (
 
 	"github.com/cairn-network/cairn/dht/keyspace"
 	kad "github.com/libp2p/go-libp2p-kad-dht"
+	"github.com/libp2p/go-libp2p-kad-dht/amino"
 	kbucket "github.com/libp2p/go-libp2p-kbucket"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
@@ -36,6 +37,9 @@ import (
 
 // ErrAlone says that this peer knows no other.
 var ErrAlone = errors.New("dht: no other peer is known")
+
+// RecordLife is how long the peers of a network keep a record that somebody has a hash.
+const RecordLife = amino.DefaultProvideValidity
 
 // Config is what an operator may set. The zero value is for production on the
 // main public network.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/blocks/dag"
@@ -12,7 +13,9 @@ import (
 
 // Get opens the file that path names. Its blocks are fetched as they are read, from
 // this peer or from their holders, each checked on its way in. ctx governs all that.
-func (n *Node) Get(ctx context.Context, path string) (*dag.File, error) {
+func (n *Node) Get(ctx context.Context, path string) (*File, error) {
+	opened := time.Now()
+	ctx = under(ctx, path)
 	root, err := n.Resolve(ctx, path) // path → root
 	if err != nil {
 		return nil, fmt.Errorf("get: %w", err)
@@ -24,7 +27,15 @@ func (n *Node) Get(ctx context.Context, path string) (*dag.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("get: %w", err)
 	}
-	return f, nil
+	return n.timed(f, opened), nil
+}
+
+// under notes which root path begins with; what is wrong with path is said by others.
+func under(ctx context.Context, path string) context.Context {
+	if root, _, err := dag.ParsePath(path); err == nil {
+		return blocks.WithRoot(ctx, root)
+	}
+	return ctx
 }
 
 // Resolve gives the CID that path names, through the directories on the way.

@@ -53,6 +53,9 @@ type Node struct {
 	set    *replica.Set
 	blocks blockservice.BlockService
 	fetch  *fetch.Fetcher
+	record *provider
+	count  gauges
+	peers  string // file of remembered peers, or ""
 	log    *slog.Logger
 	began  time.Time
 	stop   []func() error // what was opened, in order
@@ -67,6 +70,9 @@ type Parts struct {
 	Host   lhost.Host
 	Store  blocks.Store
 	Ledger blocks.Ledger
+
+	Usage func(context.Context) (int64, error) // bytes of the disk that Store takes; nil is not known
+	Peers string                               // file of remembered peers; "" remembers none, as a testnet does
 }
 
 // Open builds the peer that lives in h: it locks the home's blocks, opens the store
@@ -109,7 +115,7 @@ func Open(ctx context.Context, h Home, cfg Config, log *slog.Logger) (_ *Node, e
 		return nil, fmt.Errorf("node: %w", err)
 	}
 	stop = append(stop, lh.Close)
-	n, err := New(ctx, Parts{key, lh, st, st}, cfg, log)
+	n, err := New(ctx, Parts{Key: key, Host: lh, Store: st, Ledger: st, Usage: st.Usage, Peers: h.PeersFile()}, cfg, log)
 	if err != nil {
 		return nil, err
 	}
@@ -135,6 +141,14 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 		return nil, err
 	}
 	t, self := cfg.Timing(), p.Host.ID()
+	if cfg.Network.Profile != ProfileTestnet {
+		n.peers = p.Peers
+		known, err := recall(n.peers)
+		if err != nil {
+			log.Warn("remembered peers are lost", "err", err)
+		}
+		boot = append(boot, known.infos(self)...)
+	}
 	n.router, err = dht.New(p.Host, dht.Config{
 		Network: cfg.Network.Name, Bootstrap: boot, Member: wire.Protocol, Private: cfg.private(),
 		Dial: t.Dial, DialPublic: t.DialPublic, Coverage: t.Coverage, Grace: t.Grace,
@@ -156,8 +170,12 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 		R: cfg.Replica.R, NoRepair: !cfg.Replica.Repair, Every: t.Reconcile, AfterChange: t.AfterChange,
 		PutIdle: t.PutIdle, Linger: t.PutIdle / 10, Quota: int64(cfg.Store.Quota), Log: log.With("part", "replica"),
 	})
-	n.fetch = fetch.New(self, p.Store, n.router, client, fetch.Config{Width: 2 * cfg.Replica.R})
+	n.fetch = fetch.New(self, p.Store, n.router, client, fetch.Config{Width: 2 * cfg.Replica.R, Records: n.router})
+	n.record = newProvider(n.router, p.Ledger, log.With("part", "records"))
 	n.blocks = fetch.BlockService(p.Store, n.fetch)
+	if err := n.register(p.Usage); err != nil {
+		return nil, fmt.Errorf("node: metrics: %w", err)
+	}
 	serving := wire.Serve(p.Host, p.Store, p.Ledger, n.set, log.With("part", "wire"))
 	n.stop = append(n.stop, func() error { serving(); return nil })
 	return n, nil

@@ -37,7 +37,11 @@ func (n *Node) Put(ctx context.Context, r io.Reader, o blocks.PutOptions, tell f
 	rc.Root, rc.Name, rc.Size = pin.Root, pin.Name, pin.Size
 	rc.Blocks, rc.Target = pin.Blocks, o.Replicas
 	if o.NoPlace {
-		return rc, n.ledger.Pin(ctx, pin)
+		if err := n.ledger.Pin(ctx, pin); err != nil {
+			return rc, fmt.Errorf("put: %w", err)
+		}
+		n.record.add(pin.Root)
+		return rc, nil
 	}
 	lease, err := n.lease(ctx, w, o)
 	if err != nil {
@@ -51,12 +55,18 @@ func (n *Node) Put(ctx context.Context, r io.Reader, o blocks.PutOptions, tell f
 		return rc, fmt.Errorf("put: %w", err)
 	}
 
+	n.record.add(pin.Root)
+
 	// Phase two belongs to Run; we wait for as much of it as was asked for.
+	kept := time.Now()
 	job := n.set.Queue(lease, pin)
 	rc.Progress, err = job.Wait(ctx, o.Wait, tell) // → holders → quorum
 	rc.Holders, rc.Least = job.Holders()
 	if err != nil {
 		return rc, fmt.Errorf("put: %w", err)
+	}
+	if o.Wait != blocks.WaitLocal {
+		n.count.placed.Observe(time.Since(kept).Seconds())
 	}
 	if o.Announce {
 		if _, err := n.bus.Publish(ctx, pubsub.Update{Root: rc.Root.String(), Name: o.Name, Size: rc.Size}); err != nil { // → announcement

@@ -12,5 +12,8 @@ func (n *Node) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return n.router.Run(ctx) }) // finds the network and watches it
 	g.Go(func() error { return n.set.Run(ctx) })    // places what was put, repairs what is held
+	g.Go(func() error { return n.remember(ctx) })   // writes down who is there, for the next start
+	g.Go(func() error { return n.discover(ctx) })   // finds peers on the LAN
+	g.Go(func() error { return n.record.run(ctx) }) // puts the kept roots on record
 	return g.Wait()
 }

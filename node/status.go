@@ -29,17 +29,10 @@ func (n *Node) Status() Status {
 	s := Status{
 		ID: n.host.ID(), Agent: Agent, Network: n.cfg.Network.Name, Profile: n.cfg.Network.Profile,
 		State: string(n.router.State()), Connected: len(n.host.Network().Peers()),
-		Repaired: n.set.Repaired(), Started: n.began, Addrs: []string{},
+		Held: n.ledger.Count(), Repaired: n.set.Repaired().Blocks, Started: n.began, Addrs: []string{},
 	}
 	for _, a := range n.host.Addrs() {
 		s.Addrs = append(s.Addrs, a.String()+"/p2p/"+s.ID.String())
-	}
-	for _, err := range n.ledger.Held(context.Background()) {
-		if err != nil {
-			n.log.Warn("held blocks not counted", "err", err)
-			break
-		}
-		s.Held++
 	}
 	return s
 }

@@ -70,6 +70,13 @@ func (m *Mem) Held(ctx context.Context) iter.Seq2[blocks.Holding, error] {
 	})
 }
 
+// Count is the number of held blocks.
+func (m *Mem) Count() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return int64(len(m.held))
+}
+
 // Under yields the blocks of the lease id in key order.
 func (m *Mem) Under(ctx context.Context, id blocks.LeaseID) iter.Seq2[mh.Multihash, error] {
 	return each(ctx, func() (out []mh.Multihash) {

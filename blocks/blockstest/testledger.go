@@ -32,7 +32,13 @@ func TestLedger(t *testing.T, open func(t *testing.T) blocks.Ledger) {
 		"ARenewalNeedNotNameTheBlocks":    ledgerRenew,
 		"WhatALeaseSaysIsKeptToTheLetter": ledgerVerbatim,
 	} {
-		t.Run(name, func(t *testing.T) { f(t, open(t)) })
+		t.Run(name, func(t *testing.T) {
+			l := open(t)
+			f(t, l)
+			if got, want := l.Count(), len(list(t, l.Held(t.Context()))); got != int64(want) {
+				t.Errorf("count: %d, %d are held", got, want)
+			}
+		})
 	}
 }
 

@@ -66,6 +66,9 @@ func TestReopeningKeepsAll(t *testing.T) {
 		if _, err := s.Get(t.Context(), b.Cid()); err != nil {
 			t.Fatal(err)
 		}
+		if n := s.Count(); n != 1 {
+			t.Errorf("%d held blocks, want 1", n)
+		}
 		ls, err := s.Leases(t.Context(), b.Hash())
 		if err != nil || len(ls) != 1 || ls[0].Valid(now) != nil {
 			t.Fatalf("got %d leases, %v; want the one", len(ls), err)

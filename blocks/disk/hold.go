@@ -20,8 +20,11 @@ func (s *Store) Hold(ctx context.Context, l blocks.Lease, hs ...mh.Multihash) er
 			return fmt.Errorf("disk: hold: key %x: %w", []byte(h), err)
 		}
 	}
-	id := l.ID()
-	return s.commit(ctx, "hold", func(b *pebble.Batch) error {
+	id, fresh := l.ID(), int64(0)
+	err := s.commit(ctx, "hold", func(b *pebble.Batch) (err error) {
+		if fresh, err = s.ledger.unheld(hs); err != nil {
+			return err
+		}
 		old, ok, err := getLease(s.ledger.db, id)
 		if err != nil {
 			return err
@@ -41,6 +44,10 @@ func (s *Store) Hold(ctx context.Context, l blocks.Lease, hs ...mh.Multihash) er
 		}
 		return nil
 	})
+	if err == nil {
+		s.ledger.held.Add(fresh)
+	}
+	return err
 }
 
 // Pin writes p.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -27,7 +28,8 @@ const (
 
 // ledger is the database. It is small: a megabyte or two of memory serves it.
 type ledger struct {
-	db *pebble.DB
+	db   *pebble.DB
+	held atomic.Int64 // blocks under at least one lease
 
 	mu     sync.Mutex // from reading a lease to writing over it
 	broken error      // guarded by mu; a write failed and pebble cannot go on
@@ -50,7 +52,11 @@ func openLedger(dir string, log *slog.Logger) (_ *ledger, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
-	return &ledger{db: db}, nil
+	l := &ledger{db: db}
+	if err := l.count(); err != nil {
+		return nil, errors.Join(fmt.Errorf("ledger: %w", err), db.Close())
+	}
+	return l, nil
 }
 
 // commit writes b and answers once it is on the disk. fill reads what b depends

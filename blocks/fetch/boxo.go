@@ -43,9 +43,9 @@ func (f *Fetcher) NotifyNewBlocks(context.Context, ...block.Block) error { retur
 func (f *Fetcher) Close() error { return nil }
 
 // NewSession is exchange.SessionExchange's: its fetches learn from each other
-// which peers fail.
-func (f *Fetcher) NewSession(context.Context) exchange.Fetcher {
-	return &session{f: f, failed: map[peer.ID]int{}}
+// which peers fail, and which help. The root it reads under is [blocks.RootOf] ctx.
+func (f *Fetcher) NewSession(ctx context.Context) exchange.Fetcher {
+	return &session{f: f, root: blocks.RootOf(ctx), failed: map[peer.ID]int{}}
 }
 
 func (f *Fetcher) many(ctx context.Context, cs []cid.Cid, s *session) <-chan block.Block {
@@ -78,8 +78,41 @@ func (f *Fetcher) many(ctx context.Context, cs []cid.Cid, s *session) <-chan blo
 // session is several fetches that belong together. A nil session knows nothing.
 type session struct {
 	f      *Fetcher
+	root   cid.Cid // what all of it is below, or Undef
 	mu     sync.Mutex
 	failed map[peer.ID]int // guarded by mu: peers that could not answer, and how often
+	source []peer.ID       // guarded by mu: peers on record that had what no member has
+}
+
+// sources are those who helped before: what they have below a root they have all of.
+func (s *session) sources() []peer.ID {
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.source)
+}
+
+// onRecord is what may have a record that leads to c: roots have, so the root
+// above c first.
+func (s *session) onRecord(c cid.Cid) []cid.Cid {
+	if s == nil || !s.root.Defined() || s.root.Hash().String() == c.Hash().String() {
+		return []cid.Cid{c}
+	}
+	return []cid.Cid{s.root, c}
+}
+
+// helped notes that p was on record and had the block.
+func (s *session) helped(p peer.ID) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !slices.Contains(s.source, p) && len(s.source) < recordsMost {
+		s.source = append(s.source, p)
+	}
 }
 
 func (s *session) GetBlock(ctx context.Context, c cid.Cid) (block.Block, error) {

@@ -1,6 +1,7 @@
 // Package fetch gets one block from wherever it is:
 //
-//	local store → (one flight a block) → closest live members, hedged → check → caller
+//	local store → (one flight a block) → closest live members, hedged → those who
+//	left a record that they have it → check → caller
 //
 // It implements boxo's exchange.Interface with sessions, so that blockservice,
 // UnixFS and the gateway stand on it unchanged; what is fetched is kept by the
@@ -33,12 +34,20 @@ type Peers interface {
 	Fetch(ctx context.Context, p peer.ID, c cid.Cid) (blocks.Block, error)
 }
 
+// Records names peers that said to have a block, which anybody can say.
+type Records interface {
+	Providers(ctx context.Context, h mh.Multihash, n int) ([]peer.ID, error)
+}
+
 // Config is what an operator may set. The zero value is for production.
 type Config struct {
 	Width    int           // closest members that may be asked; 0 is 10, twice the usual number of copies
 	Hedge    time.Duration // before the next peer is asked as well; 0 is 300 ms
 	Timeout  time.Duration // for one block; 0 is 45 s
 	Parallel int           // blocks of one GetBlocks at a time; 0 is 16
+
+	Records    Records       // asked when no member has a block; nil: nobody is
+	RecordTime time.Duration // for them to answer; 0 is 10 s
 }
 
 func (c Config) withDefaults() Config {
@@ -53,6 +62,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Parallel == 0 {
 		c.Parallel = 16
+	}
+	if c.RecordTime == 0 {
+		c.RecordTime = 10 * time.Second
 	}
 	return c
 }
@@ -105,7 +117,8 @@ func (f *Fetcher) get(ctx context.Context, c cid.Cid, s *session) (blocks.Block,
 	return b, nil
 }
 
-// remote asks the closest members for c, and looks once more, wider, if none has it.
+// remote asks the closest members for c, and looks once more, wider, if none has
+// it; last it asks who is on record. A session asks those at once who helped it so.
 func (f *Fetcher) remote(ctx context.Context, c cid.Cid, s *session) (blocks.Block, error) {
 	var asked []peer.ID
 	var failed error // of a peer that could not say whether it has c
@@ -117,7 +130,7 @@ func (f *Fetcher) remote(ctx context.Context, c cid.Cid, s *session) (blocks.Blo
 			}
 			return blocks.Block{}, errors.Join(&blocks.MissError{CID: c}, err)
 		}
-		next := without(near, append(asked, f.self))
+		next := without(append(s.sources(), near...), append(asked, f.self))
 		if len(next) == 0 {
 			break
 		}
@@ -130,6 +143,11 @@ func (f *Fetcher) remote(ctx context.Context, c cid.Cid, s *session) (blocks.Blo
 		}
 		asked = append(asked, next...)
 	}
+	b, more, err := f.recorded(ctx, c, s, asked)
+	if err == nil {
+		return b, nil
+	}
+	asked = append(asked, more...)
 	if ctx.Err() != nil {
 		return blocks.Block{}, fmt.Errorf("%s: asked %d peers: %w", c, len(asked), ctx.Err())
 	}
@@ -139,6 +157,35 @@ func (f *Fetcher) remote(ctx context.Context, c cid.Cid, s *session) (blocks.Blo
 	return blocks.Block{}, &blocks.MissError{CID: c, Asked: len(asked)}
 }
 
+// recordsMost is how many peers on record are asked for one block.
+const recordsMost = 8
+
+// recorded asks those who are on record for c and were not asked before. That they
+// do not answer says nothing of c: records outlive those who left them.
+func (f *Fetcher) recorded(ctx context.Context, c cid.Cid, s *session, asked []peer.ID) (b blocks.Block, more []peer.ID, err error) {
+	if f.cfg.Records == nil {
+		return b, nil, blocks.NotFound(c)
+	}
+	look, cancel := context.WithTimeout(ctx, f.cfg.RecordTime)
+	defer cancel()
+	var ids []peer.ID
+	for _, of := range s.onRecord(c) {
+		if ids, err = f.cfg.Records.Providers(look, of.Hash(), recordsMost+len(asked)); err != nil {
+			return b, nil, err
+		}
+		if ids = without(ids, append(asked, f.self)); len(ids) > 0 {
+			break
+		}
+	}
+	more = ids
+	more = more[:min(len(more), recordsMost)]
+	b, from, err := f.firstFrom(ctx, more, c, s)
+	if err == nil {
+		s.helped(from)
+	}
+	return b, more, err
+}
+
 func without(ps, not []peer.ID) (out []peer.ID) {
 	skip := make(map[peer.ID]bool, len(not))
 	for _, p := range not {
@@ -146,6 +193,7 @@ func without(ps, not []peer.ID) (out []peer.ID) {
 	}
 	for _, p := range ps {
 		if !skip[p] {
+			skip[p] = true
 			out = append(out, p)
 		}
 	}
@@ -155,6 +203,12 @@ func without(ps, not []peer.ID) (out []peer.ID) {
 // first asks ps in turn, the next one as soon as one says no or is slower than
 // the hedge, and takes the first good answer.
 func (f *Fetcher) first(ctx context.Context, ps []peer.ID, c cid.Cid, s *session) (blocks.Block, error) {
+	b, _, err := f.firstFrom(ctx, ps, c, s)
+	return b, err
+}
+
+// firstFrom is first, and says who gave the answer.
+func (f *Fetcher) firstFrom(ctx context.Context, ps []peer.ID, c cid.Cid, s *session) (blocks.Block, peer.ID, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	type answer struct {
@@ -185,7 +239,7 @@ func (f *Fetcher) first(ctx context.Context, ps []peer.ID, c cid.Cid, s *session
 			open--
 			s.note(a.from, a.err)
 			if a.err == nil {
-				return a.b, nil
+				return a.b, a.from, nil
 			}
 			if !blocks.IsNotFound(a.err) {
 				err = a.err
@@ -195,5 +249,5 @@ func (f *Fetcher) first(ctx context.Context, ps []peer.ID, c cid.Cid, s *session
 			ask()
 		}
 	}
-	return blocks.Block{}, err
+	return blocks.Block{}, "", err
 }

@@ -158,3 +158,41 @@ func TestBlockServiceKeepsWhatItRead(t *testing.T) {
 		t.Error("what was read is held")
 	}
 }
+
+// recorded are the peers on record for anything.
+type recorded []peer.ID
+
+func (r recorded) Providers(context.Context, mh.Multihash, int) ([]peer.ID, error) { return r, nil }
+
+// Who is on record is asked when no member has it, and only then; what such a peer
+// fails to say is no news of the block, and what it says is checked by who asks it.
+func TestThoseOnRecordAreAskedLast(t *testing.T) {
+	var asked atomic.Int32
+	friend := func(context.Context) (blocks.Block, error) { asked.Add(1); return x, nil }
+	broken := func(context.Context) (blocks.Block, error) { return blocks.Block{}, errors.New("gone since") }
+	for name, tt := range map[string]struct {
+		member, onRecord func(context.Context) (blocks.Block, error)
+		asked            int32
+		found            bool
+	}{
+		"a member has it":         {func(context.Context) (blocks.Block, error) { return x, nil }, friend, 0, true},
+		"one on record has it":    {lacks, friend, 1, true},
+		"none on record answers":  {lacks, broken, 0, false},
+		"the one on record lies":  {lacks, liar, 0, false},
+		"a failed member, record": {broken, friend, 1, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked.Store(0)
+			f := fetch.New("me", new(blockstest.Mem), near{"m", "me"}, says{"m": tt.member, "r": tt.onRecord},
+				fetch.Config{Records: recorded{"me", "m", "r", "r"}})
+			_, err := f.Get(t.Context(), x.Cid())
+			if (err == nil) != tt.found || asked.Load() != tt.asked {
+				t.Errorf("%v after asking %d, want found %t after %d", err, asked.Load(), tt.found, tt.asked)
+			}
+			var miss *blocks.MissError
+			if !tt.found && (!errors.As(err, &miss) || miss.Asked != 2) {
+				t.Errorf("%v, want a miss after asking 2", err)
+			}
+		})
+	}
+}

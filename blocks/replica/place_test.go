@@ -167,13 +167,13 @@ func TestNextClosestTakesThePlaceOfWhoFails(t *testing.T) {
 func TestQuorumDoesNotWaitForTheSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld("a", "b", "c", "d", "e")
-		w.take["a"] = func(context.Context) error { time.Sleep(5 * time.Second); return nil }
+		w.take["a"] = func(context.Context) error { time.Sleep(4 * time.Second); return nil } // less than the linger
 		s, l, pin, _ := publisher(t, w, 1, 5)
 		t0, j := time.Now(), s.Queue(l, pin)
 		if _, err := j.Wait(t.Context(), blocks.WaitQuorum, nil); err != nil || time.Since(t0) > time.Second {
 			t.Fatalf("quorum after %v, %v", time.Since(t0), err)
 		}
-		if _, err := j.Wait(t.Context(), blocks.WaitFull, nil); err != nil || time.Since(t0) != 5*time.Second {
+		if _, err := j.Wait(t.Context(), blocks.WaitFull, nil); err != nil || time.Since(t0) != 4*time.Second {
 			t.Fatalf("full after %v, %v", time.Since(t0), err)
 		}
 	})

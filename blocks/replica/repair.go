@@ -271,7 +271,8 @@ func (s *Set) give(ctx context.Context, o *owed, d duty) {
 			continue // somebody else was faster
 		}
 		s.mu.Lock()
-		s.copied++
+		s.copied.Blocks++
+		s.copied.Bytes += int64(len(b.RawData()))
 		s.mu.Unlock()
 		s.log.Info("copy restored", "root", o.lease.Root, "key", o.hash.B58String(), "peer", p, "urgent", d.urgent)
 	}

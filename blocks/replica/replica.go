@@ -106,7 +106,7 @@ type Set struct {
 	queue  []*Job                  // guarded by mu: placements not yet begun
 	jobs   map[blocks.LeaseID]*Job // guarded by mu: placements queued or under way
 	others int64                   // guarded by mu: bytes held for others
-	copied int64                   // guarded by mu: blocks that repair has given away
+	copied Copied                  // guarded by mu: what repair has given away
 }
 
 // New makes the set of the peer self.
@@ -119,11 +119,22 @@ func New(self peer.ID, st blocks.Store, led blocks.Ledger, r Router, p Peers, cf
 	}
 }
 
-// Repaired is the number of copies that repair has made since the start.
-func (s *Set) Repaired() int64 {
+// Copied is how much has been given to others.
+type Copied struct{ Blocks, Bytes int64 }
+
+// Repaired is what repair has given to holders that lacked it, since the start.
+func (s *Set) Repaired() Copied {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.copied
+}
+
+// Space is how many bytes are held for others, and how many may be; a limit below
+// 0 is none.
+func (s *Set) Space() (used, limit int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.others, s.cfg.Quota
 }
 
 // holders gives up to n live members nearest to h, without the publisher.

@@ -164,9 +164,9 @@ func (p *program) say(r ready) {
 	}
 }
 
-// metrics are the counters of this process and of the gateway.
-func metrics() (*prometheus.Registry, http.Handler) {
-	reg := prometheus.NewRegistry()
+// metrics are the counters of n, of this process and of the gateway.
+func metrics(n *node.Node) (*prometheus.Registry, http.Handler) {
+	reg := n.Metrics()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return reg, promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
 }
@@ -177,7 +177,7 @@ func faces(n *node.Node, srv *web.Server, home node.Home, cfg node.Config, done 
 	if err != nil {
 		return nil, nil, fmt.Errorf("daemon: token: %w", err)
 	}
-	reg, counted := metrics()
+	reg, counted := metrics(n)
 	gatewayFace = web.Gateway(n.BlockService(), cfg.Gateway.Hosts, reg)
 	apiFace = api.New(&face{n, srv.APIURL(), srv.GatewayURL()}, api.Config{
 		Token: token, Hosts: cfg.API.Hosts, OpenMetrics: cfg.API.OpenMetrics, Metrics: counted,

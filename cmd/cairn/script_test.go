@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cairn-network/cairn/web/api"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -27,6 +29,7 @@ func TestManual(t *testing.T) {
 			"exits":   exits,
 			"waitfor": waitFor,
 			"take":    take,
+			"address": address,
 		},
 		Setup: func(env *testscript.Env) error {
 			for _, name := range []string{"XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"} {
@@ -81,4 +84,14 @@ func take(ts *testscript.TestScript, _ bool, args []string) {
 	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", args[0]))
 	ts.Check(err)
 	ts.Defer(func() { _ = l.Close() })
+}
+
+// address sets ADDRESS to the first one that a cairn id --json tells: address b.json.
+func address(ts *testscript.TestScript, _ bool, args []string) {
+	var id api.ID
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &id))
+	if len(id.Addresses) == 0 {
+		ts.Fatalf("%s: no address", args[0])
+	}
+	ts.Setenv("ADDRESS", id.Addresses[0])
 }

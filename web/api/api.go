@@ -93,6 +93,7 @@ func (s *server) routes() []route {
 		{"GET", "/api/v1/health", s.health},
 		{"GET", "/api/v1/id", s.id},
 		{"GET", "/api/v1/peers", s.peers},
+		{"POST", "/api/v1/swarm/connect", s.connect},
 		{"GET", "/api/v1/version", s.version},
 		{"GET", "/api/v1/updates", s.updates},
 		{"GET", "/api/v1/openapi.json", s.openapi},

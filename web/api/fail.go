@@ -54,12 +54,18 @@ func describe(err error) (status int, code, hint string) {
 		refused *refusal
 		path    *blocks.PathError
 		short   *blocks.ShortError
+		address *BadAddressError
+		silent  *NoAnswerError
 	)
 	switch {
 	case errors.As(err, &refused):
 		return refused.status, refused.code, refused.hint
 	case errors.As(err, &path):
 		return http.StatusBadRequest, CodeUsage, "give a CID, CID/path or /ipfs/CID/path"
+	case errors.As(err, &address):
+		return http.StatusBadRequest, CodeUsage, "give an address such as /ip4/192.0.2.7/tcp/4101/p2p/12D3KooW..."
+	case errors.As(err, &silent):
+		return http.StatusGatewayTimeout, CodeTimeout, "is that peer running, and can this machine reach it?"
 	case errors.As(err, &short): // seen in streams only
 		return http.StatusAccepted, CodeShort, "this peer goes on spreading it; health shows how far it got"
 	case errors.Is(err, blocks.ErrMismatch):

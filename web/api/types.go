@@ -21,6 +21,9 @@ type Node interface {
 	Health(ctx context.Context, path string, detail bool) (blocks.Health, error)
 	ID() ID
 	Peers() []Peer
+	// Connect dials the peer at addr and says who it is. A *BadAddressError or a
+	// *NoAnswerError says why not.
+	Connect(ctx context.Context, addr string) (id string, err error)
 	// Updates yields announcements as they are heard, until ctx is done.
 	Updates(ctx context.Context) iter.Seq2[Update, error]
 }

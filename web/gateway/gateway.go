@@ -35,52 +35,61 @@ func New(bs blockservice.BlockService, cfg Config) http.Handler {
 	if cfg.Metrics == nil {
 		cfg.Metrics = prometheus.NewRegistry() // boxo's own default is the process's
 	}
-	h := boxo.NewHandler(boxo.Config{
+	with := boxo.Config{
 		DeserializedResponses: true,
 		NoDNSLink:             true,
 		DiagnosticServiceURL:  "", // nobody else is told what is looked for here
-		RetrievalTimeout:      cmp.Or(cfg.Retrieval, boxo.DefaultRetrievalTimeout),
+		RetrievalTimeout:      0,  // see patient
 		MaxConcurrentRequests: cmp.Or(cfg.MaxRequests, boxo.DefaultMaxConcurrentRequests),
 		MetricsRegistry:       cfg.Metrics,
-	}, backend)
-	return guard(h, allowed(cfg.Hosts))
+		PublicGateways: map[string]*boxo.PublicGateway{"localhost": {
+			Paths: []string{"/ipfs"}, UseSubdomains: true, NoDNSLink: true, DeserializedResponses: true,
+		}},
+	}
+	h := boxo.NewHostnameHandler(with, backend, boxo.NewHandler(with, backend))
+	return guard(h, allowed(cfg.Hosts), cmp.Or(cfg.Retrieval, boxo.DefaultRetrievalTimeout))
 }
 
-// headers go with every answer.
-func headers(h http.Header) {
+// headers go with every answer. own says that the CID has an origin of its own.
+func headers(h http.Header, own bool) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Content-Security-Policy", "sandbox") // CIDs share one origin: a page gets none, and runs no script
+	if own {
+		h.Set("Origin-Agent-Cluster", "?1") // and no page may make two origins one
+	} else {
+		h.Set("Content-Security-Policy", "sandbox") // CIDs share one origin: a page gets none, and runs no script
+	}
 	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 	h.Set("Access-Control-Allow-Origin", "*") // content is public; there are no credentials here
 	h.Set("Access-Control-Expose-Headers", "Content-Length, Content-Range, Etag, Ipfs-Uri, X-Ipfs-Roots")
 }
 
 // guard stands before boxo's handler.
-func guard(next http.Handler, hosts map[string]bool) http.Handler {
+func guard(next http.Handler, hosts map[string]bool, idle time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		headers(w.Header())
+		own := ownOrigin(r.Host)
+		headers(w.Header(), own)
 		switch {
-		case !hosts[hostname(r.Host)]:
-			http.Error(w, "this Host is not served here: use localhost or 127.0.0.1, or allow the name in [gateway] hosts", http.StatusForbidden)
+		case !own && !hosts[hostname(r.Host)]:
+			http.Error(w, "this Host is not served here: use CID.ipfs.localhost, localhost or 127.0.0.1, or allow the name in [gateway] hosts", http.StatusForbidden)
 		case r.Method != http.MethodGet && r.Method != http.MethodHead:
 			w.Header().Set("Allow", "GET, HEAD")
 			http.Error(w, r.Method+" is not allowed: content is only read here", http.StatusMethodNotAllowed)
-		case r.Header.Get("Service-Worker") != "":
+		case !own && r.Header.Get("Service-Worker") != "":
 			http.Error(w, "a service worker would rule over the content of others: not served from a path", http.StatusBadRequest)
-		case !strings.HasPrefix(r.URL.Path, "/ipfs/"):
+		case !own && !strings.HasPrefix(r.URL.Path, "/ipfs/"):
 			http.Error(w, "nothing here: content is under /ipfs/CID", http.StatusNotFound)
 		default:
-			slow := &patient{ResponseWriter: w, rc: http.NewResponseController(w)}
-			next.ServeHTTP(slow, plain(r))
-			_ = slow.rc.SetWriteDeadline(time.Time{}) // the connection may serve another request
+			serve(next, w, plain(r), idle)
 		}
 	})
 }
 
 // plain is r without what a proxy may say of another host: none is trusted here.
+// Its Host is in lower case, as browsers send it.
 func plain(r *http.Request) *http.Request {
 	r = r.Clone(r.Context())
+	r.Host = strings.ToLower(r.Host)
 	for _, k := range []string{"X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-For", "Forwarded"} {
 		r.Header.Del(k)
 	}

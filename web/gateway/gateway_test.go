@@ -81,10 +81,10 @@ func ask(t *testing.T, srv *httptest.Server, method, path string, edit func(*htt
 	return res, string(body)
 }
 
-func TestAFileIsServedOnEveryLocalHost(t *testing.T) {
+func TestAFileIsServedByPath(t *testing.T) {
 	file := blocks.New(cid.Raw, []byte(site))
 	srv := serve(t, service(t, nil, file), gateway.Config{Hosts: []string{"box.lan"}})
-	for _, host := range []string{"", "localhost", "localhost:8180", "[::1]:8180", "Box.lan"} {
+	for _, host := range []string{"", "[::1]:8180", "127.0.0.1", "Box.lan"} {
 		res, body := ask(t, srv, "GET", "/ipfs/"+file.Cid().String(), func(r *http.Request) { r.Host = host })
 		if res.StatusCode != 200 || body != site {
 			t.Errorf("Host %q: %d %q", host, res.StatusCode, body)

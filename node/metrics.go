@@ -1,0 +1,127 @@
+package node
+
+import (
+	"context"
+	"io"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/cairn-network/cairn/blocks/dag"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// gauges are what a peer counts about itself: docs/metrics.md lists them, and a
+// test holds the two together. Most are read from the parts when somebody asks;
+// the parts know nothing of Prometheus.
+type gauges struct {
+	reg    *prometheus.Registry
+	placed prometheus.Histogram
+	first  prometheus.Histogram
+}
+
+// Metrics is the registry of n. It is n's own, so that two peers in a process
+// count apart; the caller may register more in it.
+func (n *Node) Metrics() *prometheus.Registry { return n.count.reg }
+
+func (n *Node) register(usage func(context.Context) (int64, error)) error {
+	reg := prometheus.NewRegistry()
+	seconds := []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
+	n.count = gauges{
+		reg: reg,
+		placed: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "cairn_put_replicate_seconds", Buckets: seconds,
+			Help: "Time from a file being durable here to every block having the copies that its put waited for."}),
+		first: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "cairn_get_first_byte_seconds", Buckets: seconds,
+			Help: "Time from opening a file to its first byte, for files opened through the API."}),
+	}
+	gauge := func(name, help string, labels prometheus.Labels, f func() int64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, func() float64 { return float64(f()) })
+	}
+	counter := func(name, help string, labels prometheus.Labels, f func() int64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels}, func() float64 { return float64(f()) })
+	}
+	type labels = prometheus.Labels
+	all := []prometheus.Collector{
+		n.count.placed, n.count.first,
+		gauge("cairn_build_info", "1; the labels say what runs.", labels{"version": Version, "go": runtime.Version()}, func() int64 { return 1 }),
+		gauge("cairn_blocks", "Blocks kept here, by why.", labels{"state": "held"}, n.ledger.Count),
+		gauge("cairn_peers", "Peers connected.", nil, func() int64 { return int64(len(n.host.Network().Peers())) }),
+		counter("cairn_repair_blocks_total", "Copies that repair has made on other peers.", nil, func() int64 { return n.set.Repaired().Blocks }),
+		counter("cairn_repair_bytes_total", "Bytes of those copies.", nil, func() int64 { return n.set.Repaired().Bytes }),
+		gauge("cairn_quota_bytes", "Space for the blocks of others.", labels{"kind": "used"}, func() int64 { used, _ := n.set.Space(); return used }),
+		gauge("cairn_quota_bytes", "Space for the blocks of others.", labels{"kind": "limit"}, func() int64 { _, limit := n.set.Space(); return limit }),
+		counter("cairn_panics_total", "Faults of this program that were caught, by part.", labels{"part": "pubsub"}, func() int64 { return int64(n.bus.Counts().Panics) }),
+	}
+	for result, f := range map[string]func() uint64{
+		"heard":    func() uint64 { return n.bus.Counts().Heard },
+		"rejected": func() uint64 { return n.bus.Counts().Rejected },
+		"ignored":  func() uint64 { return n.bus.Counts().Ignored },
+		"missed":   func() uint64 { return n.bus.Counts().Missed },
+	} {
+		all = append(all, counter("cairn_gossip_messages_total", "Announcements, by what became of them.",
+			labels{"topic": "updates", "result": result}, func() int64 { return int64(f()) }))
+	}
+	if usage != nil {
+		all = append(all, &diskGauge{usage, prometheus.NewDesc("cairn_bytes", "Bytes of the disk that blocks take.", nil, nil)})
+	}
+	for _, c := range all {
+		if err := reg.Register(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// usageTime is how long the disk may take to say how full it is.
+const usageTime = time.Second
+
+// diskGauge is the one gauge that may not be known.
+type diskGauge struct {
+	usage func(context.Context) (int64, error)
+	desc  *prometheus.Desc
+}
+
+func (d *diskGauge) Describe(ch chan<- *prometheus.Desc) { ch <- d.desc }
+
+func (d *diskGauge) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), usageTime)
+	defer cancel()
+	if n, err := d.usage(ctx); err == nil {
+		ch <- prometheus.MustNewConstMetric(d.desc, prometheus.GaugeValue, float64(n))
+	}
+}
+
+// File is an open file that says when its first byte came.
+type File struct {
+	*dag.File
+	first func()
+}
+
+func (n *Node) timed(f *dag.File, opened time.Time) *File {
+	return &File{f, sync.OnceFunc(func() { n.count.first.Observe(time.Since(opened).Seconds()) })}
+}
+
+// Read is dag.File's.
+func (f *File) Read(p []byte) (int, error) {
+	n, err := f.File.Read(p)
+	if n > 0 {
+		f.first()
+	}
+	return n, err
+}
+
+// WriteTo is dag.File's.
+func (f *File) WriteTo(w io.Writer) (int64, error) { return f.File.WriteTo(&noticed{w, f.first}) }
+
+// noticed tells of the first bytes that are written.
+type noticed struct {
+	w     io.Writer
+	first func()
+}
+
+func (n *noticed) Write(p []byte) (int, error) {
+	if len(p) > 0 {
+		n.first()
+	}
+	return n.w.Write(p)
+}

@@ -24,6 +24,16 @@ import (
 //	p0 ── p1      testnet "contract", CID is a file that p0 has put
 var contract = []leaf{
 	{name: "cairn version"},
+	{name: "cairn paths"},
+	{name: "cairn init"},
+	{name: "cairn config show"},
+	{name: "cairn config get", args: "replica.r"},
+	{name: "cairn config set", args: "replica.r 3"},
+	{name: "cairn config edit"},
+	{name: "cairn completion bash"},
+	{name: "cairn completion zsh"},
+	{name: "cairn completion fish"},
+	{name: "cairn completion powershell"},
 	{name: "cairn testnet up", args: "-n 2 --replicas 1"},
 	{name: "cairn testnet status"},
 	{name: "cairn id", args: "--peer p0"},
@@ -157,7 +167,7 @@ func private(dir string) (env []string) {
 			env = append(env, v)
 		}
 	}
-	return append(env, "HOME="+dir, "CAIRN_TESTNET_DIR="+filepath.Join(dir, "testnets"))
+	return append(env, "HOME="+dir, "CAIRN_TESTNET_DIR="+filepath.Join(dir, "testnets"), "VISUAL=true")
 }
 
 func (s shell) command(args ...string) *exec.Cmd {

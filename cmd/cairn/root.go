@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +29,9 @@ type program struct {
 	testnets string // where they are; "" is CAIRN_TESTNET_DIR, or the system's place for state
 }
 
+// progressModes are what --progress may be.
+var progressModes = []string{"auto", "plain", "json", "none"}
+
 // usageError says that the command line is wrong.
 type usageError struct{ reason string }
 
@@ -49,7 +53,7 @@ func (p *program) root() *cobra.Command {
 		Args:                       cobra.ArbitraryArgs,
 		RunE:                       group,
 		PersistentPreRunE:          func(c *cobra.Command, _ []string) error { return p.prepare(c) },
-		CompletionOptions:          cobra.CompletionOptions{HiddenDefaultCmd: true},
+		CompletionOptions:          cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	root.SetIn(p.in)
 	root.SetOut(p.out)
@@ -63,9 +67,13 @@ func (p *program) root() *cobra.Command {
 	f.StringVar(&p.peer, "peer", "", "talk to `NAME[@testnet]`, a peer of a local testnet")
 	f.BoolVar(&p.json, "json", false, "print JSON")
 	f.DurationVar(&p.timeout, "timeout", time.Minute, "give up after this `time` without progress; 0 is never")
-	f.StringVar(&p.progress, "progress", "auto", "auto, plain or none: how progress is shown on stderr")
+	f.StringVar(&p.progress, "progress", "auto", "auto, plain, json or none: how progress is shown on stderr")
 	root.AddCommand(p.daemonCmd(), p.putCmd(), p.getCmd(), p.catCmd(), p.healthCmd(), p.peersCmd(),
 		p.idCmd(), p.updatesCmd(), p.versionCmd(), p.testnetCmd())
+	root.AddCommand(p.initCmd(), p.configCmd(), p.pathsCmd(), p.completionCmd())
+	if err := p.complete(root); err != nil {
+		panic("cairn: " + err.Error()) // two completions of one flag
+	}
 	return root
 }
 
@@ -106,10 +114,8 @@ func (p *program) prepare(c *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	switch p.progress {
-	case "auto", "plain", "none":
-	default:
-		return usagef("--progress %s: want auto, plain or none", p.progress)
+	if !slices.Contains(progressModes, p.progress) {
+		return usagef("--progress %s: want one of %s", p.progress, strings.Join(progressModes, ", "))
 	}
 	if p.timeout < 0 {
 		return usagef("--timeout %s: want 0 or more", p.timeout)

@@ -36,6 +36,7 @@ var contract = []leaf{
 	{name: "cairn completion powershell"},
 	{name: "cairn testnet up", args: "-n 2 --replicas 1"},
 	{name: "cairn testnet status"},
+	{name: "cairn doctor", args: "--peer p0"},
 	{name: "cairn id", args: "--peer p0"},
 	{name: "cairn peers", args: "--peer p0"},
 	{name: "cairn put", args: "--peer p0 file"},

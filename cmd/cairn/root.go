@@ -70,7 +70,7 @@ func (p *program) root() *cobra.Command {
 	f.StringVar(&p.progress, "progress", "auto", "auto, plain, json or none: how progress is shown on stderr")
 	root.AddCommand(p.daemonCmd(), p.putCmd(), p.getCmd(), p.catCmd(), p.healthCmd(), p.peersCmd(),
 		p.idCmd(), p.updatesCmd(), p.versionCmd(), p.testnetCmd())
-	root.AddCommand(p.initCmd(), p.configCmd(), p.pathsCmd(), p.completionCmd())
+	root.AddCommand(p.initCmd(), p.configCmd(), p.pathsCmd(), p.doctorCmd(), p.completionCmd())
 	if err := p.complete(root); err != nil {
 		panic("cairn: " + err.Error()) // two completions of one flag
 	}

@@ -43,6 +43,17 @@ func (p *program) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "cairn",
 		Short: "A network that keeps files: put one, and it outlives the peer that put it",
+		Long: `A network that keeps files: put one, and it outlives the peer that put it.
+
+Data goes to standard output, progress and notes to standard error. Every flag may
+come from the environment as CAIRN_FLAG. With --json every command prints JSON, and
+an error is the last line of standard error, as an object.
+
+Exit status: 0 done; 1 failed; 2 usage or configuration; 3 some inputs failed, the
+others are done; 4 nobody has it; 5 not now, a later try may help; 6 kept, with fewer
+copies than were waited for; 10 the home is missing or of a newer cairn; 11 another
+daemon has the home; 12 no daemon, or it refuses the token; 13 bytes did not match
+their CID; 130 interrupted. Any other is a failure.`,
 		Example: `  cairn testnet up
   cairn put --peer p0 README.md
   cairn testnet kill p0

@@ -53,7 +53,7 @@ ports that are free.`,
 	f.StringSliceVar(&o.bootstrap, "bootstrap", nil, "full `multiaddresses` of peers to meet first")
 	f.StringVar(&o.api, "api-listen", "", "`address` of the API, such as 127.0.0.1:5101")
 	f.StringVar(&o.gateway, "gateway-listen", "", "`address` of the gateway, such as 127.0.0.1:8180")
-	f.StringVar(&o.level, "log-level", "", "debug, info, warn or error")
+	f.StringVar(&o.level, "log-level", "", "debug, info, warn or error; and of a part, as in info,dht=debug")
 	return cmd
 }
 

@@ -12,7 +12,7 @@ import (
 
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/gofrs/flock"
-	"github.com/google/renameio/v2"
+	"github.com/google/renameio/v2/maybe"
 )
 
 // version is the format that this package writes, and the newest that it reads.
@@ -47,7 +47,7 @@ func checkVersion(dir string) error {
 	path := filepath.Join(dir, "version")
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := renameio.WriteFile(path, fmt.Appendln(nil, version), 0o600); err != nil {
+		if err := maybe.WriteFile(path, fmt.Appendln(nil, version), 0o600); err != nil {
 			return err
 		}
 		return syncPath(dir)

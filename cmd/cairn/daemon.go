@@ -217,6 +217,7 @@ func (p *program) serve(ctx context.Context, home node.Home, cfg node.Config, lo
 	defer func() { err = errors.Join(err, ignoreMissing(os.Remove(home.APIAddrFile()))) }()
 	g.Go(func() error { return n.Run(ctx) })
 	g.Go(func() error { return srv.Run(ctx, apiFace, gatewayFace) })
+	g.Go(func() error { return supervised(ctx, srv.APIURL()) })
 	g.Go(func() error {
 		r := ready{"status", "starting", n.Status().ID.String(), srv.APIURL(), srv.GatewayURL(), filepath.Dir(home.Data)}
 		p.say(r)

@@ -4,7 +4,7 @@ BIN     := bin/cairn
 LDFLAGS := -s -w
 export CGO_ENABLED ?= 0
 
-.PHONY: all build demo test check vet lint race fuzz acceptance bench long clean
+.PHONY: all build demo test check vet lint race fuzz acceptance bench long man cross units clean
 
 all: build
 
@@ -40,6 +40,17 @@ bench: ## readiness, memory, put and first byte, on real processes
 
 long: race acceptance bench ## the full figures, before an issue is closed
 	$(MAKE) fuzz FUZZTIME=60s
+
+man: ## docs/man from the commands; the tests hold it to them
+	$(GO) test ./cmd/cairn -run 'TestManPagesAreCurrent$$' -count=1 -update
+
+cross: ## it builds where it is not tested
+	GOOS=darwin GOARCH=arm64 $(GO) build ./...
+	GOOS=windows GOARCH=amd64 $(GO) build ./...
+	GOOS=linux GOARCH=arm64 $(GO) build ./...
+
+units: build ## the systemd units, by systemd's own check
+	./.ci/units
 
 clean:
 	rm -rf bin

@@ -85,7 +85,7 @@ type GatewayConfig struct {
 
 // LogConfig says what is told, and where.
 type LogConfig struct {
-	Level  string `toml:"level" comment:"debug, info, warn or error."`
+	Level  string `toml:"level" comment:"debug, info, warn or error; and of a part, as in \"info,dht=debug\". The parts: api, dht, disk, libp2p, pubsub, replica, web, wire."`
 	Format string `toml:"format" comment:"text or json."`
 	File   string `toml:"file" comment:"A file to append to; empty is standard error."`
 }
@@ -300,7 +300,7 @@ func (c Config) Validate() error {
 		expiresError(c.Replica.Expires),
 		hostPortError("api.listen", c.API.Listen),
 		hostPortError("gateway.listen", c.Gateway.Listen),
-		oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error"),
+		levelError(c.Log),
 		oneOf("log.format", c.Log.Format, "text", "json"),
 	)
 }

@@ -110,6 +110,7 @@ func Open(ctx context.Context, h Home, cfg Config, log *slog.Logger) (_ *Node, e
 	lh, err := host.New(host.Config{
 		Key: key, Listen: cfg.ListenAddrs(), Agent: Agent,
 		Private: cfg.private(), PerIP: cfg.perIP(), ConnsLow: low, ConnsHigh: high,
+		Log: log.With("part", "libp2p"),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("node: %w", err)

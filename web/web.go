@@ -29,8 +29,8 @@ import (
 const (
 	headerTime = 5 * time.Second
 	idleTime   = 60 * time.Second
-	endTime    = 10 * time.Second // for requests to end after ctx
-	maxHeader  = 32 << 10         // bytes
+	endTime    = 3 * time.Second // for requests to end after ctx: a client that reads no more must not hold the daemon up
+	maxHeader  = 32 << 10        // bytes
 )
 
 // Config says where to listen. Port 0 takes a free one.
@@ -112,7 +112,7 @@ func address(l net.Listener) string {
 	return "http://" + net.JoinHostPort(host, port)
 }
 
-// Run serves until ctx is done and every request has ended, which takes 10 s at
+// Run serves until ctx is done and every request has ended, which takes 3 s at
 // most: their contexts end with ctx. It answers nil then, or why it could serve
 // no longer. It gives the ports back; it can be called once. gate may be nil
 // when there is none.

@@ -103,11 +103,15 @@ func (f *Fetcher) get(ctx context.Context, c cid.Cid, s *session) (blocks.Block,
 	if err == nil || !blocks.IsNotFound(err) && !errors.Is(err, blocks.ErrMismatch) {
 		return b, err
 	}
+	local := err
 	b, err = f.flights.join(ctx, string(c.Hash()), func(ctx context.Context) (blocks.Block, error) {
 		ctx, cancel := context.WithTimeout(ctx, f.cfg.Timeout)
 		defer cancel()
 		return f.remote(ctx, c, s)
 	})
+	if blocks.IsNotFound(err) && errors.Is(local, blocks.ErrMismatch) {
+		err = fmt.Errorf("the copy here is corrupt, and there is no other: %w: %w", local, err)
+	}
 	if err != nil {
 		return blocks.Block{}, fmt.Errorf("fetch: %w", err)
 	}

@@ -196,3 +196,23 @@ func TestThoseOnRecordAreAskedLast(t *testing.T) {
 		})
 	}
 }
+
+// rotten has everything, and nothing of it is right.
+type rotten struct{ *blockstest.Mem }
+
+func (rotten) Get(context.Context, cid.Cid) (blocks.Block, error) {
+	return blocks.Block{}, blocks.ErrMismatch
+}
+
+// A corrupt copy here sends us to the others; if they have none, it is the reason.
+func TestCorruptCopyIsTheReasonWhenThereIsNoOther(t *testing.T) {
+	for name, c := range map[string]struct {
+		peer func(context.Context) (blocks.Block, error)
+		want error
+	}{"there is another": {after(0), nil}, "there is none": {lacks, blocks.ErrMismatch}} {
+		f := fetch.New("me", rotten{new(blockstest.Mem)}, near{"p"}, says{"p": c.peer}, fetch.Config{})
+		if _, err := f.Get(t.Context(), x.Cid()); !errors.Is(err, c.want) || c.want != nil && !blocks.IsNotFound(err) {
+			t.Errorf("%s: got %v, want %v", name, err, c.want)
+		}
+	}
+}

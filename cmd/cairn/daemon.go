@@ -51,7 +51,7 @@ ports that are free.`,
 	f.StringSliceVar(&o.bootstrap, "bootstrap", nil, "full `multiaddresses` of peers to meet first")
 	f.StringVar(&o.api, "api-listen", "", "`address` of the API, such as 127.0.0.1:5101")
 	f.StringVar(&o.gateway, "gateway-listen", "", "`address` of the gateway, such as 127.0.0.1:8180")
-	f.StringVar(&o.level, "log-level", "", "debug, info, warn or error")
+	f.StringVar(&o.level, "log-level", "", "debug, info, warn or error; and of a part, as in info,dht=debug")
 	return cmd
 }
 
@@ -209,6 +209,7 @@ func (p *program) serve(ctx context.Context, home node.Home, cfg node.Config, lo
 	defer func() { err = errors.Join(err, ignoreMissing(os.Remove(home.APIAddrFile()))) }()
 	g.Go(func() error { return n.Run(ctx) })
 	g.Go(func() error { return srv.Run(ctx, apiFace, gatewayFace) })
+	g.Go(func() error { return supervised(ctx, srv.APIURL()) })
 	g.Go(func() error {
 		r := ready{"status", "starting", n.Status().ID.String(), srv.APIURL(), srv.GatewayURL(), filepath.Dir(home.Data)}
 		p.say(r)

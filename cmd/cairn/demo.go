@@ -40,6 +40,13 @@ waits until every block has all its copies again, and stops everything.`,
 	}
 }
 
+// demoLine is a step of the demonstration, with --json.
+type demoLine struct {
+	Type string  `json:"type"` // step
+	At   float64 `json:"at"`   // seconds since the beginning
+	Text string  `json:"text"`
+}
+
 func (p *program) demo(ctx context.Context) (err error) {
 	dir, err := os.MkdirTemp("", "cairn-demo-")
 	if err != nil {
@@ -52,6 +59,10 @@ func (p *program) demo(ctx context.Context) (err error) {
 	}
 	began := time.Now()
 	step := func(format string, args ...any) {
+		if p.json {
+			writeJSON(p.out, demoLine{"step", time.Since(began).Seconds(), fmt.Sprintf(format, args...)})
+			return
+		}
 		fmt.Fprintf(p.out, "%6.1f s  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
 	}
 

@@ -48,6 +48,7 @@ func status(err error) (exit int, code, hint string) {
 		partial     *partialError
 		short       *blocks.ShortError
 		home        *node.HomeError
+		newer       *blocks.NewerError
 		locked      *blocks.LockedError
 		none        *noDaemonError
 		asleep      *peerDownError
@@ -78,7 +79,7 @@ func status(err error) (exit int, code, hint string) {
 		return exitNoDaemon, "no_daemon", "start one with `cairn daemon`, or a network with `cairn testnet up`"
 	case saidCode(api.CodeUnauthorized, api.CodeForbidden):
 		return exitNoDaemon, said.Code, hint
-	case errors.As(err, &home):
+	case errors.As(err, &home), errors.As(err, &newer):
 		return exitHome, "home", ""
 	case errors.As(err, &locked):
 		return exitLocked, "locked", ""
@@ -115,7 +116,7 @@ func (p *program) exit(err error) int {
 	}
 	message := strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; ")
 	switch {
-	case p.json:
+	case p.json, p.progress == "json":
 		writeJSON(p.err, errorLine{"error", code, exit, message, hint})
 	case exit == exitCancelled:
 		fmt.Fprintln(p.err, "cairn: cancelled")

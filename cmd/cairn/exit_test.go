@@ -41,6 +41,7 @@ func TestEveryErrorHasItsStatus(t *testing.T) {
 		{&blocks.ShortError{Root: root}, 6},
 		{&client.Error{Code: api.CodeShort}, 6},
 		{&node.HomeError{Dir: "x"}, 10},
+		{&blocks.NewerError{Dir: "x", Version: 2}, 10},
 		{&blocks.LockedError{Dir: "x", PID: 7}, 11},
 		{&noDaemonError{"x"}, 12},
 		{&peerDownError{"p1", "default"}, 12},

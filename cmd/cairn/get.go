@@ -117,7 +117,9 @@ func (p *program) fetch(ctx context.Context, c *client.Client, w io.Writer, path
 	defer done()
 	m := p.meter()
 	defer m.clear()
+	defer m.answering()()
 	m.show("looking for %s", printable(path))
+	m.track(statusLine{Verb: "get", Phase: "looking", Name: path})
 	r, total, err := c.Get(ctx, path, offset, length)
 	if err != nil {
 		return 0, err
@@ -127,6 +129,7 @@ func (p *program) fetch(ctx context.Context, c *client.Client, w io.Writer, path
 	src := reader{r, func(k int) {
 		watch.moved()
 		n += int64(k)
+		m.track(statusLine{Verb: "get", Phase: "reading", Name: path, Done: n, Total: total})
 		m.show("%s of %s  %s/s", size(n), size(total), size(int64(float64(n)/max(time.Since(began).Seconds(), 1e-3))))
 	}}
 	n, err = io.Copy(w, src)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -19,24 +20,37 @@ func writeJSON(w io.Writer, v any) {
 
 // note tells the user something that is not data.
 func (p *program) note(format string, args ...any) {
-	if !p.json {
+	if !p.json && p.progress != "json" {
 		fmt.Fprintf(p.err, format+"\n", args...)
 	}
 }
 
+// often is the time between two looks at a long run: as often as an eye follows.
+const often = 100 * time.Millisecond
+
 // meter shows how far a long run has got, on stderr: one line that is written
-// over on a terminal, lines once a second when they are asked for, else nothing.
+// over on a terminal, lines once a second when they are asked for, or JSON, else
+// nothing until it is asked by a signal.
 type meter struct {
 	w     io.Writer
-	mode  string // "", terminal or plain
+	mode  string // "", terminal, plain or json
+	began time.Time
+
+	mu    sync.Mutex // guards the rest: who reads a file and who hears of its copies are two
 	last  time.Time
 	shown bool
+	now   string // what was last to be shown
+
+	told  time.Time // the last line of JSON
+	phase string    // of it
 }
 
 func (p *program) meter() *meter {
-	m := &meter{w: p.err}
+	m := &meter{w: p.err, began: time.Now()}
 	f, ok := p.err.(*os.File)
 	switch {
+	case p.progress == "json":
+		m.mode = "json"
 	case p.json || p.progress == "none":
 	case p.progress == "plain":
 		m.mode = "plain"
@@ -47,35 +61,45 @@ func (p *program) meter() *meter {
 }
 
 func (m *meter) show(format string, args ...any) {
-	every := 100 * time.Millisecond // as often as an eye follows
+	every := often
 	if m.mode == "plain" {
 		every = time.Second
 	}
-	if m.mode == "" || time.Since(m.last) < every {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if time.Since(m.last) < every {
 		return
 	}
 	m.last = time.Now()
-	m.write(fmt.Sprintf(format, args...))
+	m.now = fmt.Sprintf(format, args...)
+	m.writeLocked(m.now)
 }
 
 // final shows a line whenever the one before was.
 func (m *meter) final(format string, args ...any) {
-	if m.mode != "" {
-		m.write(fmt.Sprintf(format, args...))
-	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.writeLocked(fmt.Sprintf(format, args...))
 }
 
-func (m *meter) write(line string) {
-	if m.mode == "terminal" {
+func (m *meter) writeLocked(line string) {
+	switch m.mode {
+	case "terminal":
 		fmt.Fprintf(m.w, "\r\x1b[K%s", line)
 		m.shown = true
-		return
+	case "plain":
+		fmt.Fprintln(m.w, line)
 	}
-	fmt.Fprintln(m.w, line)
 }
 
 // clear takes the line away, for a note to stand in its place.
 func (m *meter) clear() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.clearLocked()
+}
+
+func (m *meter) clearLocked() {
 	if m.shown {
 		fmt.Fprint(m.w, "\r\x1b[K")
 		m.shown = false

@@ -144,13 +144,16 @@ func (p *program) putOne(ctx context.Context, c *client.Client, o putFlags, file
 	defer done()
 	m := p.meter()
 	defer m.clear()
+	defer m.answering()()
 	if o.quiet {
 		m.mode = ""
 	}
 	sent := int64(0)
 	src := reader{in, func(n int) {
 		w.moved()
-		if sent += int64(n); n > 0 && length > 0 {
+		sent += int64(n)
+		m.track(statusLine{Verb: "put", Phase: "sending", Name: file, Done: sent, Total: length})
+		if n > 0 && length > 0 {
 			m.show("sending %s %d %%", printable(file), min(100, 100*sent/length))
 		} else if n > 0 {
 			m.show("sending %s %s", printable(file), size(sent))
@@ -162,6 +165,7 @@ func (p *program) putOne(ctx context.Context, c *client.Client, o putFlags, file
 			w.moved()
 		}
 		last = now
+		m.track(copies(file, now))
 		if p.json {
 			writeJSON(p.out, api.StatusLine{Type: api.LineStatus, Progress: now})
 		} else if !o.NoPlace && now.Blocks > 0 && now.Members > 0 {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +29,9 @@ type program struct {
 	testnets string // where they are; "" is CAIRN_TESTNET_DIR, or the system's place for state
 }
 
+// progressModes are what --progress may be.
+var progressModes = []string{"auto", "plain", "json", "none"}
+
 // usageError says that the command line is wrong.
 type usageError struct{ reason string }
 
@@ -39,6 +43,17 @@ func (p *program) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "cairn",
 		Short: "A network that keeps files: put one, and it outlives the peer that put it",
+		Long: `A network that keeps files: put one, and it outlives the peer that put it.
+
+Data goes to standard output, progress and notes to standard error. Every flag may
+come from the environment as CAIRN_FLAG. With --json every command prints JSON, and
+an error is the last line of standard error, as an object.
+
+Exit status: 0 done; 1 failed; 2 usage or configuration; 3 some inputs failed, the
+others are done; 4 nobody has it; 5 not now, a later try may help; 6 kept, with fewer
+copies than were waited for; 10 the home is missing or of a newer cairn; 11 another
+daemon has the home; 12 no daemon, or it refuses the token; 13 bytes did not match
+their CID; 130 interrupted. Any other is a failure.`,
 		Example: `  cairn testnet up
   cairn put --peer p0 README.md
   cairn testnet kill p0
@@ -49,7 +64,7 @@ func (p *program) root() *cobra.Command {
 		Args:                       cobra.ArbitraryArgs,
 		RunE:                       group,
 		PersistentPreRunE:          func(c *cobra.Command, _ []string) error { return p.prepare(c) },
-		CompletionOptions:          cobra.CompletionOptions{HiddenDefaultCmd: true},
+		CompletionOptions:          cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	root.SetIn(p.in)
 	root.SetOut(p.out)
@@ -63,9 +78,13 @@ func (p *program) root() *cobra.Command {
 	f.StringVar(&p.peer, "peer", "", "talk to `NAME[@testnet]`, a peer of a local testnet")
 	f.BoolVar(&p.json, "json", false, "print JSON")
 	f.DurationVar(&p.timeout, "timeout", time.Minute, "give up after this `time` without progress; 0 is never")
-	f.StringVar(&p.progress, "progress", "auto", "auto, plain or none: how progress is shown on stderr")
+	f.StringVar(&p.progress, "progress", "auto", "auto, plain, json or none: how progress is shown on stderr")
 	root.AddCommand(p.daemonCmd(), p.putCmd(), p.getCmd(), p.catCmd(), p.healthCmd(), p.peersCmd(),
 		p.swarmCmd(), p.bootstrapCmd(), p.idCmd(), p.updatesCmd(), p.versionCmd(), p.testnetCmd())
+	root.AddCommand(p.initCmd(), p.configCmd(), p.pathsCmd(), p.doctorCmd(), p.completionCmd())
+	if err := p.complete(root); err != nil {
+		panic("cairn: " + err.Error()) // two completions of one flag
+	}
 	return root
 }
 
@@ -106,10 +125,8 @@ func (p *program) prepare(c *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	switch p.progress {
-	case "auto", "plain", "none":
-	default:
-		return usagef("--progress %s: want auto, plain or none", p.progress)
+	if !slices.Contains(progressModes, p.progress) {
+		return usagef("--progress %s: want one of %s", p.progress, strings.Join(progressModes, ", "))
 	}
 	if p.timeout < 0 {
 		return usagef("--timeout %s: want 0 or more", p.timeout)

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -30,6 +32,8 @@ func TestManual(t *testing.T) {
 			"waitfor": waitFor,
 			"take":    take,
 			"address": address,
+			"cancels": cancels,
+			"spoil":   spoil,
 		},
 		Setup: func(env *testscript.Env) error {
 			for _, name := range []string{"XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"} {
@@ -94,4 +98,52 @@ func address(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("%s: no address", args[0])
 	}
 	ts.Setenv("ADDRESS", id.Addresses[0])
+}
+
+// cancels runs a command that talks to a port that never answers, interrupts it
+// when it has called, and checks its exit status: cancels 130 20123 cairn id …
+func cancels(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: cancels status port command [argument...]")
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", args[1]))
+	ts.Check(err)
+	defer l.Close()
+	path, err := exec.LookPath(args[2])
+	ts.Check(err)
+	c := exec.Command(path, args[3:]...)
+	c.Dir, c.Env = ts.MkAbs("."), append(os.Environ(), "HOME="+ts.Getenv("WORK"), "CAIRN_TESTNET_DIR="+ts.Getenv("CAIRN_TESTNET_DIR"))
+	ts.Check(c.Start())
+	conn, err := l.Accept() // so it is under way
+	ts.Check(err)
+	defer conn.Close()
+	ts.Check(c.Process.Signal(os.Interrupt))
+	_ = c.Wait() // the status is looked at
+	if got := c.ProcessState.ExitCode(); strconv.Itoa(got) != args[0] {
+		ts.Fatalf("exit status %d, want %s", got, args[0])
+	}
+}
+
+// spoil changes a text wherever a file below a directory has it, as a bad disk
+// would: spoil home/data 'hello world!'.
+func spoil(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: spoil directory text")
+	}
+	spoilt := 0
+	ts.Check(filepath.WalkDir(ts.MkAbs(args[0]), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if i := bytes.Index(data, []byte(args[1])); err == nil && i >= 0 {
+			data[i] ^= 1
+			spoilt++
+			return os.WriteFile(path, data, 0o600)
+		}
+		return err
+	}))
+	if spoilt == 0 {
+		ts.Fatalf("no file in %s has %q", args[0], args[1])
+	}
 }

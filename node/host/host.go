@@ -67,7 +67,7 @@ func New(cfg Config) (lhost.Host, error) {
 	} else {
 		opts = append(opts, libp2p.NATPortMap(), libp2p.EnableAutoNATv2())
 	}
-	if err := free(cfg.Listen); err != nil {
+	if err := Free(cfg.Listen); err != nil {
 		return nil, err
 	}
 	h, err := libp2p.New(opts...)
@@ -77,9 +77,9 @@ func New(cfg Config) (lhost.Host, error) {
 	return h, nil
 }
 
-// free answers an error that names the first address that somebody else listens on.
+// Free answers an error that names the first address that somebody else listens on.
 // libp2p shares its ports, so that two daemons would take turns in being called.
-func free(addrs []string) error {
+func Free(addrs []string) error {
 	for _, s := range addrs {
 		a, err := ma.NewMultiaddr(s)
 		if err != nil {

@@ -85,7 +85,7 @@ func describe(err error) (status int, code, hint string) {
 // detail says what went wrong. That nobody has a block is said without the way there.
 func detail(err error) string {
 	var miss *blocks.MissError
-	if errors.As(err, &miss) {
+	if errors.As(err, &miss) && !errors.Is(err, blocks.ErrMismatch) {
 		return miss.Error()
 	}
 	return err.Error()

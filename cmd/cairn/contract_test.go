@@ -1,0 +1,245 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// What every command keeps to, new ones too: a leaf that contract does not name
+// fails. The commands run as processes, in this order, against a testnet of two
+// daemons.
+//
+//	p0 ── p1      testnet "contract", CID is a file that p0 has put, ADDRESS is p1's
+var contract = []leaf{
+	{name: "cairn version"},
+	{name: "cairn paths"},
+	{name: "cairn init"},
+	{name: "cairn config show"},
+	{name: "cairn config get", args: "replica.r"},
+	{name: "cairn config set", args: "replica.r 3"},
+	{name: "cairn config edit"},
+	{name: "cairn completion bash"},
+	{name: "cairn completion zsh"},
+	{name: "cairn completion fish"},
+	{name: "cairn completion powershell"},
+	{name: "cairn testnet up", args: "-n 2 --replicas 1"},
+	{name: "cairn testnet status"},
+	{name: "cairn doctor", args: "--peer p0"},
+	{name: "cairn id", args: "--peer p1"},
+	{name: "cairn peers", args: "--peer p0"},
+	{name: "cairn swarm peers", args: "--peer p0"},
+	{name: "cairn swarm connect", args: "--peer p0 ADDRESS"},
+	{name: "cairn bootstrap add", args: "ADDRESS"},
+	{name: "cairn bootstrap ls"},
+	{name: "cairn bootstrap rm", args: "ADDRESS"},
+	{name: "cairn put", args: "--peer p0 file"},
+	{name: "cairn get", args: "--peer p1 CID -o copy"},
+	{name: "cairn cat", args: "--peer p1 CID"},
+	{name: "cairn health", args: "--peer p1 CID"},
+	{name: "cairn updates", args: "--peer p1 --count 1", during: "put --peer p0 --announce file"},
+	{name: "cairn testnet logs", args: "p0"},
+	{name: "cairn testnet kill", args: "p1"},
+	{name: "cairn testnet start", args: "p1"},
+	{name: "cairn testnet down", args: "--purge"},
+	{name: "cairn testnet demo"},
+	{name: "cairn daemon", args: "--home home --network-profile testnet --api-listen 127.0.0.1:0 --gateway-listen 127.0.0.1:0", ends: `"state":"alone"`},
+}
+
+// leaf is a command of the contract. With --json what it prints is JSON, one
+// value or one a line; file is JSON itself, for the command that prints that.
+type leaf struct {
+	name   string // its path
+	args   string // beside --json; CID stands for the file's
+	during string // a command that is run again and again until this one ends
+	ends   string // what it prints before it is told to stop; "" is a command that ends by itself
+}
+
+func leaves(c *cobra.Command) (all []*cobra.Command) {
+	for _, sub := range c.Commands() {
+		all = append(all, leaves(sub)...)
+	}
+	if len(c.Commands()) == 0 {
+		all = append(all, c)
+	}
+	return all
+}
+
+func TestEveryCommandIsExplained(t *testing.T) {
+	p := &program{}
+	var names []string
+	for _, c := range leaves(p.root()) {
+		name := c.CommandPath()
+		names = append(names, name)
+		if c.Short == "" || !strings.Contains(c.Example, name) {
+			t.Errorf("%s has no description, or no example of itself", name)
+		}
+		if strings.HasSuffix(c.Short, ".") || c.Args == nil {
+			t.Errorf("%s: its description ends in a stop, or it does not say which arguments it takes", name)
+		}
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			if f.Usage == "" {
+				t.Errorf("%s --%s is not explained", name, f.Name)
+			}
+		})
+		if f := c.InheritedFlags().Lookup("json"); f == nil || c.LocalNonPersistentFlags().Lookup("json") != nil {
+			t.Errorf("%s has no --json, or another one", name)
+		}
+		if !slices.ContainsFunc(contract, func(l leaf) bool { return l.name == name }) {
+			t.Errorf("%s is not in the contract: say there how it is run", name)
+		}
+	}
+	for _, l := range contract {
+		if !slices.Contains(names, l.name) {
+			t.Errorf("the contract has %s, which is no command", l.name)
+		}
+	}
+}
+
+func TestEveryCommandAnswersInJSON(t *testing.T) {
+	dir := t.TempDir()
+	const data = `{"hello":"world"}` + "\n"
+	if err := os.WriteFile(filepath.Join(dir, "file"), []byte(data), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := shell{dir, private(dir)}
+	t.Cleanup(func() { _, _ = s.command("testnet", "down", "--purge").CombinedOutput() }) // again, if the test failed
+	root, address := "", ""
+	for _, l := range contract {
+		t.Run(strings.ReplaceAll(l.name, " ", "_"), func(t *testing.T) {
+			began := time.Now()
+			args := append(strings.Fields(l.name)[1:], strings.Fields(strings.NewReplacer("CID", root, "ADDRESS", address).Replace(l.args))...)
+			out, err := s.run(l, append(args, "--json")...)
+			if err != nil {
+				t.Fatalf("%q: %v\n%s", args, err, out)
+			}
+			values := decode(t, out)
+			if l.name == "cairn put" {
+				last, _ := values[len(values)-1].(map[string]any)
+				if root, _ = last["cid"].(string); root == "" {
+					t.Fatalf("put has no cid: %s", out)
+				}
+			}
+			if l.name == "cairn id" {
+				first, _ := values[0].(map[string]any)
+				if all, _ := first["addresses"].([]any); len(all) > 0 {
+					address, _ = all[0].(string)
+				}
+			}
+			if l.name == "cairn cat" && string(out) != data {
+				t.Errorf("got %q, want the file", out)
+			}
+			t.Logf("%d values in %.2f s", len(values), time.Since(began).Seconds())
+		})
+	}
+}
+
+// decode reads the JSON values of out, of which there is one at least.
+func decode(t *testing.T, out []byte) (values []any) {
+	t.Helper()
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var v any
+		err := d.Decode(&v)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatalf("not JSON: %v\n%s", err, out)
+		}
+		values = append(values, v)
+	}
+	if len(values) == 0 {
+		t.Fatal("nothing was printed")
+	}
+	return values
+}
+
+// shell runs this program as processes, in a directory and an environment that
+// nothing else shares.
+type shell struct {
+	dir string
+	env []string
+}
+
+// private is an environment without the user's, with every place below dir.
+func private(dir string) (env []string) {
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "CAIRN_") && !strings.HasPrefix(v, "XDG_") {
+			env = append(env, v)
+		}
+	}
+	return append(env, "HOME="+dir, "CAIRN_TESTNET_DIR="+filepath.Join(dir, "testnets"), "VISUAL=true")
+}
+
+func (s shell) command(args ...string) *exec.Cmd {
+	c := exec.Command("cairn", args...) // TestMain has put this program there
+	c.Dir, c.Env = s.dir, s.env
+	return c
+}
+
+// run runs a command as l says, and gives what it printed.
+func (s shell) run(l leaf, args ...string) ([]byte, error) {
+	c := s.command(args...)
+	var said bytes.Buffer
+	out := &awaited{what: l.ends, seen: make(chan struct{})}
+	c.Stdout, c.Stderr = out, &said
+	if err := c.Start(); err != nil {
+		return nil, err
+	}
+	done, seen := make(chan error, 1), out.seen
+	go func() { done <- c.Wait() }() // ends with the process
+	hang := time.NewTimer(2 * time.Minute)
+	defer hang.Stop()
+	again := time.NewTicker(300 * time.Millisecond)
+	defer again.Stop()
+	for {
+		select {
+		case err := <-done:
+			if err != nil {
+				err = errors.Join(err, errors.New(said.String()))
+			}
+			return out.buf.Bytes(), err
+		case <-again.C:
+			if l.during != "" {
+				if said, err := s.command(strings.Fields(l.during)...).CombinedOutput(); err != nil {
+					return said, errors.Join(err, c.Process.Kill(), <-done)
+				}
+			}
+		case <-seen:
+			seen = nil
+			if err := c.Process.Signal(terminate); err != nil {
+				return nil, err
+			}
+		case <-hang.C:
+			return said.Bytes(), errors.Join(errors.New("does not end"), c.Process.Kill(), <-done)
+		}
+	}
+}
+
+// awaited keeps what is written to it, and closes seen when what was.
+type awaited struct {
+	buf  bytes.Buffer // not embedded: exec would fill it past Write
+	what string
+	seen chan struct{}
+	over bool
+}
+
+func (a *awaited) Write(b []byte) (int, error) {
+	a.buf.Write(b)
+	if !a.over && a.what != "" && bytes.Contains(a.buf.Bytes(), []byte(a.what)) {
+		a.over = true
+		close(a.seen)
+	}
+	return len(b), nil
+}

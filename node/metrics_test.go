@@ -8,10 +8,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/blocks/blockstest"
 	"github.com/cairn-network/cairn/node"
+	"github.com/cairn-network/cairn/node/nodetest"
 	dto "github.com/prometheus/client_model/go"
 )
 
@@ -124,5 +127,35 @@ func TestMetricsTellTheTruth(t *testing.T) {
 	}
 	if int64(value(t, b, "cairn_blocks", "held")) != b.Status().Held {
 		t.Error("status and metrics differ")
+	}
+}
+
+// What repair gives is counted where it is given, and nothing is without repair.
+func TestRepairIsCounted(t *testing.T) {
+	for _, repair := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			cfg := nodetest.Config()
+			cfg.Replica.Repair = repair
+			w := nodetest.New(t, 10, cfg)
+			rc, err := w.Nodes[0].Put(t.Context(), bytes.NewReader(blockstest.Random(7, 1000)), blocks.PutOptions{Wait: blocks.WaitFull}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, i := range w.Holders(rc.Root) {
+				if i != 0 {
+					w.Kill(i)
+					break
+				}
+			}
+			time.Sleep(5 * time.Minute)
+			var copies, size float64
+			for _, i := range w.Alive() {
+				copies += value(t, w.Nodes[i], "cairn_repair_blocks_total", "")
+				size += value(t, w.Nodes[i], "cairn_repair_bytes_total", "")
+			}
+			if (copies > 0) != repair || size != copies*1000 {
+				t.Errorf("repair %t: %v copies, %v bytes", repair, copies, size)
+			}
+		})
 	}
 }

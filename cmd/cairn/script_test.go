@@ -6,15 +6,19 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/cairn-network/cairn/node"
 	"github.com/cairn-network/cairn/web/api"
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -34,6 +38,7 @@ func TestManual(t *testing.T) {
 			"address": address,
 			"cancels": cancels,
 			"spoil":   spoil,
+			"scrape":  scrape,
 		},
 		Setup: func(env *testscript.Env) error {
 			for _, name := range []string{"XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"} {
@@ -146,4 +151,24 @@ func spoil(ts *testscript.TestScript, neg bool, args []string) {
 	if spoilt == 0 {
 		ts.Fatalf("no file in %s has %q", args[0], args[1])
 	}
+}
+
+// scrape writes what the daemon of a home serves at a path of its API to a file:
+// scrape home /metrics metrics.txt.
+func scrape(ts *testscript.TestScript, _ bool, args []string) {
+	home := node.HomeAt(ts.MkAbs(args[0]))
+	base, token := ts.ReadFile(home.APIAddrFile()), ts.ReadFile(home.TokenFile())
+	req, err := http.NewRequest("GET", strings.TrimSpace(base)+args[1], nil)
+	ts.Check(err)
+	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(token))
+	res, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	defer http.DefaultClient.CloseIdleConnections()
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	ts.Check(err)
+	if res.StatusCode != http.StatusOK {
+		ts.Fatalf("%s: status %d", args[1], res.StatusCode)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), body, 0o600))
 }

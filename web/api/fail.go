@@ -53,6 +53,7 @@ func describe(err error) (status int, code, hint string) {
 	var (
 		refused *refusal
 		path    *blocks.PathError
+		name    *blocks.NameError
 		short   *blocks.ShortError
 	)
 	switch {
@@ -60,6 +61,8 @@ func describe(err error) (status int, code, hint string) {
 		return refused.status, refused.code, refused.hint
 	case errors.As(err, &path):
 		return http.StatusBadRequest, CodeUsage, "give a CID, CID/path or /ipfs/CID/path"
+	case errors.As(err, &name):
+		return http.StatusBadRequest, CodeUsage, "nothing was kept; rename it, or leave it out"
 	case errors.As(err, &short): // seen in streams only
 		return http.StatusAccepted, CodeShort, "this peer goes on spreading it; health shows how far it got"
 	case errors.Is(err, blocks.ErrMismatch):
@@ -83,6 +86,12 @@ func detail(err error) string {
 		return miss.Error()
 	}
 	return err.Error()
+}
+
+// lineOf is err as the last line of a stream.
+func lineOf(err error) ErrorLine {
+	_, code, hint := describe(err)
+	return ErrorLine{Type: LineError, Code: code, Message: detail(err), Hint: hint}
 }
 
 // fail answers r with err. Nothing may have been answered before.

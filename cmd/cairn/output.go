@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -27,8 +28,10 @@ func (p *program) note(format string, args ...any) {
 // meter shows how far a long run has got, on stderr: one line that is written
 // over on a terminal, lines once a second when they are asked for, else nothing.
 type meter struct {
-	w     io.Writer
-	mode  string // "", terminal or plain
+	w    io.Writer
+	mode string // "", terminal or plain
+
+	mu    sync.Mutex // guards what follows: a body may be read on after its put has ended
 	last  time.Time
 	shown bool
 }
@@ -51,21 +54,25 @@ func (m *meter) show(format string, args ...any) {
 	if m.mode == "plain" {
 		every = time.Second
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if m.mode == "" || time.Since(m.last) < every {
 		return
 	}
 	m.last = time.Now()
-	m.write(fmt.Sprintf(format, args...))
+	m.writeLocked(fmt.Sprintf(format, args...))
 }
 
 // final shows a line whenever the one before was.
 func (m *meter) final(format string, args ...any) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if m.mode != "" {
-		m.write(fmt.Sprintf(format, args...))
+		m.writeLocked(fmt.Sprintf(format, args...))
 	}
 }
 
-func (m *meter) write(line string) {
+func (m *meter) writeLocked(line string) {
 	if m.mode == "terminal" {
 		fmt.Fprintf(m.w, "\r\x1b[K%s", line)
 		m.shown = true
@@ -76,6 +83,8 @@ func (m *meter) write(line string) {
 
 // clear takes the line away, for a note to stand in its place.
 func (m *meter) clear() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if m.shown {
 		fmt.Fprint(m.w, "\r\x1b[K")
 		m.shown = false

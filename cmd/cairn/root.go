@@ -66,6 +66,7 @@ func (p *program) root() *cobra.Command {
 	f.StringVar(&p.progress, "progress", "auto", "auto, plain or none: how progress is shown on stderr")
 	root.AddCommand(p.daemonCmd(), p.putCmd(), p.getCmd(), p.catCmd(), p.healthCmd(), p.peersCmd(),
 		p.idCmd(), p.updatesCmd(), p.versionCmd(), p.testnetCmd())
+	root.AddCommand(p.lsCmd(), p.statCmd(), p.rmCmd(), p.pinCmd())
 	return root
 }
 

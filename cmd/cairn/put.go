@@ -186,7 +186,7 @@ func (p *program) follow(o putFlags, m *meter, w *watch, send func(tell func(blo
 		}
 		last = now
 		if p.json {
-			writeJSON(p.out, api.StatusLine{Type: api.LineStatus, Progress: now})
+			m.line(p.out, api.StatusLine{Type: api.LineStatus, Progress: now})
 		} else if !o.NoPlace && now.Blocks > 0 && now.Members > 0 {
 			m.show("%s", spreading(now))
 		}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/web/api"
@@ -67,6 +68,13 @@ func (p *program) putTree(ctx context.Context, c *client.Client, o putFlags, dir
 	}
 }
 
+// sendLine is how far a tree was sent, with --json.
+type sendLine struct {
+	Type  string `json:"type"` // sending
+	Files int64  `json:"files"`
+	Bytes int64  `json:"bytes"`
+}
+
 // nameOf is what a directory is called: . has a name too.
 func nameOf(dir string) string {
 	if full, err := filepath.Abs(dir); err == nil {
@@ -102,7 +110,15 @@ func (p *program) sendTree(ctx context.Context, c *client.Client, o putFlags, k 
 		defer close(packed)
 		in.CloseWithError(k.pack(in)) // nil is the end
 	}()
-	show := func() { m.show("sending %s  %s · %s", name, count(int(files.Load()), "file"), size(sent.Load())) }
+	var told time.Time
+	show := func() { // by one goroutine at a time
+		if !p.json {
+			m.show("sending %s  %s · %s", name, count(int(files.Load()), "file"), size(sent.Load()))
+		} else if time.Since(told) > time.Second {
+			told = time.Now()
+			m.line(p.out, sendLine{"sending", files.Load(), sent.Load()})
+		}
+	}
 	show()
 	src := reader{out, func(int) { w.moved(); show() }}
 	err := p.follow(o, m, w, func(tell func(blocks.Progress)) (blocks.Receipt, error) {

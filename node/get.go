@@ -46,3 +46,11 @@ func (n *Node) Resolve(ctx context.Context, path string) (cid.Cid, error) {
 	}
 	return dag.Resolve(ctx, n.nodes(ctx), root, segments)
 }
+
+// notDir says of a path that is listed and is no directory what is wrong with it.
+func notDir(path string, err error) error {
+	if errors.Is(err, dag.ErrNotDir) {
+		return &blocks.PathError{Path: path, Offset: 0, Reason: "is not a directory"}
+	}
+	return err
+}

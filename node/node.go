@@ -1,9 +1,10 @@
 // Package node is the peer: it joins the three pillars (blocks, dht, pubsub) and
 // tells the stories that run through all of them, one file each.
 //
-//	put.go   file → blocks → local store → lease, journal → holders → quorum → announcement
+//	put.go   file or tree → blocks → local store → lease, journal → holders → quorum → announcement
 //	get.go   path → root → local store | holders → check → stream
 //	keep.go  which blocks are mine? → who lacks them? → give; and how well it is all kept
+//	pin.go   what its owner wants kept here: list, stat, pin, unpin
 //	run.go   what goes on by itself, for as long as the peer lives
 //
 // config.go, home.go and identity.go are what its owner chose and what it is; a

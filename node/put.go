@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"time"
 
 	"github.com/cairn-network/cairn/blocks"
@@ -20,7 +21,42 @@ import (
 //
 // A [*blocks.ShortError] comes with a receipt: the file is kept here and queued,
 // and [Node.Run] goes on with it. After any other error nothing of the file is left.
-func (n *Node) Put(ctx context.Context, r io.Reader, o blocks.PutOptions, tell func(blocks.Progress)) (rc blocks.Receipt, err error) {
+func (n *Node) Put(ctx context.Context, r io.Reader, o blocks.PutOptions, tell func(blocks.Progress)) (blocks.Receipt, error) {
+	file := &counted{Reader: r}
+	return n.put(ctx, content{func(l dag.Layout) iter.Seq2[blocks.Block, error] { return dag.Split(file, l) }, &file.n}, o, tell) // file → chunks → blocks
+}
+
+// PutTree keeps the tree that items make, as [Node.Put] keeps a file. An item that no
+// tree may have is a [*blocks.NameError].
+func (n *Node) PutTree(ctx context.Context, items iter.Seq2[blocks.Item, error], o blocks.PutOptions, tell func(blocks.Progress)) (blocks.Receipt, error) {
+	size := new(int64)
+	items = sized(items, size)
+	return n.put(ctx, content{func(l dag.Layout) iter.Seq2[blocks.Block, error] { return dag.Build(items, l) }, size}, o, tell) // tree → blocks
+}
+
+// content is a file or a tree that is to be put.
+type content struct {
+	blocks func(dag.Layout) iter.Seq2[blocks.Block, error] // the root last
+	size   *int64                                          // bytes of its files, so far
+}
+
+// sized adds the bytes of every file of items to size.
+func sized(items iter.Seq2[blocks.Item, error], size *int64) iter.Seq2[blocks.Item, error] {
+	return func(yield func(blocks.Item, error) bool) {
+		for it, err := range items {
+			body := &counted{Reader: it.Body}
+			if it.Body != nil {
+				it.Body = body
+			}
+			more := yield(it, err)
+			if *size += body.n; !more {
+				return
+			}
+		}
+	}
+}
+
+func (n *Node) put(ctx context.Context, what content, o blocks.PutOptions, tell func(blocks.Progress)) (rc blocks.Receipt, err error) {
 	began := time.Now()
 	defer func() { rc.Took = blocks.Seconds(time.Since(began)) }()
 	o, err = n.putDefaults(o)
@@ -29,7 +65,7 @@ func (n *Node) Put(ctx context.Context, r io.Reader, o blocks.PutOptions, tell f
 	}
 
 	// Phase one: it is all here, on the disk, and we know its name.
-	w, err := n.write(ctx, r, o.Profile) // file → chunks → blocks → local store
+	w, err := n.write(ctx, what, o.Profile) // blocks → local store
 	if err != nil {
 		return rc, fmt.Errorf("put: %w", err)
 	}
@@ -114,10 +150,10 @@ func (n *Node) lease(ctx context.Context, w written, o blocks.PutOptions) (block
 	return blocks.Grant(n.key, l)
 }
 
-// written is a file that is on this peer's disk.
+// written is a file or a tree that is on this peer's disk.
 type written struct {
 	root   cid.Cid
-	size   int64          // bytes of the file
+	size   int64          // bytes of its files
 	bytes  int64          // of its distinct blocks
 	hashes []mh.Multihash // of those, in the order they were made
 }
@@ -129,14 +165,13 @@ const (
 	batchBlocks = 64
 )
 
-// write splits r and keeps its blocks. If that fails the blocks that were not there
+// write keeps the blocks of what. If that fails the blocks that were not there
 // before are taken out again.
-func (n *Node) write(ctx context.Context, r io.Reader, profile string) (w written, err error) {
+func (n *Node) write(ctx context.Context, what content, profile string) (w written, err error) {
 	layout, err := dag.Profile(profile)
 	if err != nil {
 		return w, err
 	}
-	file := &counted{Reader: r}
 	seen, fresh := map[string]bool{}, []mh.Multihash(nil)
 	defer func() { n.written(fresh, err) }()
 	var batch []blocks.Block
@@ -146,7 +181,7 @@ func (n *Node) write(ctx context.Context, r io.Reader, profile string) (w writte
 		batch, waiting = batch[:0], 0
 		return err
 	}
-	for b, err := range dag.Split(file, layout) {
+	for b, err := range what.blocks(layout) {
 		if err != nil {
 			return w, err
 		}
@@ -173,7 +208,7 @@ func (n *Node) write(ctx context.Context, r io.Reader, profile string) (w writte
 			return w, ctx.Err()
 		}
 	}
-	w.size = file.n
+	w.size = *what.size
 	return w, flush()
 }
 

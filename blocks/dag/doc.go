@@ -1,15 +1,18 @@
-// Package dag turns a file into blocks and blocks into a file.
+// Package dag turns files and trees into blocks and blocks into files and trees.
 //
 //	Split:     reader → chunks → leaves and their parents, the root last
+//	Build:     files, directories, symlinks → their blocks, the root last
 //	Open:      root → reader of the file, which asks for blocks as it is read
+//	List:      root of a directory → its entries
+//	Stat:      root → what it is
 //	Walk:      root → every distinct block under it, leaves unread
 //	ParsePath: what somebody typed → root and names
 //	Resolve:   root and names → the root of the file
 //
-// Split, Walk and Resolve are pulled by their caller and start no goroutine: a
+// Split, Build, List, Walk and Resolve are pulled by their caller and start no goroutine: a
 // slow reader of blocks slows the file down and nothing piles up in between. A
 // [File] reads a few leaves ahead of its reader; that ends with its Close.
 //
 // The blocks are UnixFS as other IPFS programs write it: equal bytes under an
-// equal [Layout] get an equal CID everywhere. Directories are read, not written.
+// equal [Layout] get an equal CID everywhere, and so do equal trees.
 package dag

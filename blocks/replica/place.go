@@ -93,10 +93,8 @@ func (s *Set) work(ctx context.Context, j *Job) {
 		}
 		p, _ := j.progress(blocks.WaitFull)
 		if p.Members > 0 && p.Safe == p.Blocks && ctx.Err() == nil {
-			pin := j.pin
-			pin.Pending = false
-			if err := s.ledger.Pin(ctx, pin); err != nil {
-				s.log.Error("journal not closed", "root", pin.Root, "err", err)
+			if err := s.settle(ctx, j.pin.Root); err != nil {
+				s.log.Error("journal not closed", "root", j.pin.Root, "err", err)
 			}
 			return
 		}
@@ -107,6 +105,21 @@ func (s *Set) work(ctx context.Context, j *Job) {
 			return
 		}
 	}
+}
+
+// settle takes root out of the journal. A pin that was named anew keeps its name, and
+// one that was taken away stays away.
+func (s *Set) settle(ctx context.Context, root cid.Cid) error {
+	for pin, err := range s.ledger.Pins(ctx) {
+		if err != nil {
+			return err
+		}
+		if pin.Root.Equals(root) {
+			pin.Pending = false
+			return s.ledger.Pin(ctx, pin)
+		}
+	}
+	return nil
 }
 
 // warm waits until placement can be trusted. It answers false when no other peer

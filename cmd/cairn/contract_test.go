@@ -21,8 +21,8 @@ import (
 // fails. The commands run as processes, in this order, against a testnet of two
 // daemons.
 //
-//	p0 ── p1      testnet "contract", CID is a file that p0 has put, ADDRESS is p1's
-var contract = []leaf{
+//	p0 ── p1      testnet "contract", CID is a file that p0 has put, ADDRESS is p1's, TREE a directory
+var contract = []contractLeaf{
 	{name: "cairn version"},
 	{name: "cairn paths"},
 	{name: "cairn init"},
@@ -48,6 +48,13 @@ var contract = []leaf{
 	{name: "cairn get", args: "--peer p1 CID -o copy"},
 	{name: "cairn cat", args: "--peer p1 CID"},
 	{name: "cairn health", args: "--peer p1 CID"},
+	{name: "cairn stat", args: "--peer p1 CID"},
+	{name: "cairn put", args: "--peer p0 -r sub"},
+	{name: "cairn ls", args: "--peer p1 TREE"},
+	{name: "cairn pin add", args: "--peer p1 CID"},
+	{name: "cairn pin ls", args: "--peer p1"},
+	{name: "cairn pin rm", args: "--peer p1 CID"},
+	{name: "cairn rm", args: "--peer p0 CID"},
 	{name: "cairn updates", args: "--peer p1 --count 1", during: "put --peer p0 --announce file"},
 	{name: "cairn testnet logs", args: "p0"},
 	{name: "cairn testnet kill", args: "p1"},
@@ -57,9 +64,9 @@ var contract = []leaf{
 	{name: "cairn daemon", args: "--home home --network-profile testnet --api-listen 127.0.0.1:0 --gateway-listen 127.0.0.1:0", ends: `"state":"alone"`},
 }
 
-// leaf is a command of the contract. With --json what it prints is JSON, one
+// contractLeaf is a command of the contract. With --json what it prints is JSON, one
 // value or one a line; file is JSON itself, for the command that prints that.
-type leaf struct {
+type contractLeaf struct {
 	name   string // its path
 	args   string // beside --json; CID stands for the file's
 	during string // a command that is run again and again until this one ends
@@ -96,7 +103,7 @@ func TestEveryCommandIsExplained(t *testing.T) {
 		if f := c.InheritedFlags().Lookup("json"); f == nil || c.LocalNonPersistentFlags().Lookup("json") != nil {
 			t.Errorf("%s has no --json, or another one", name)
 		}
-		if !slices.ContainsFunc(contract, func(l leaf) bool { return l.name == name }) {
+		if !slices.ContainsFunc(contract, func(l contractLeaf) bool { return l.name == name }) {
 			t.Errorf("%s is not in the contract: say there how it is run", name)
 		}
 	}
@@ -113,13 +120,16 @@ func TestEveryCommandAnswersInJSON(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "file"), []byte(data), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.MkdirAll(filepath.Join(dir, "sub", "deeper"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	s := shell{dir, private(dir)}
 	t.Cleanup(func() { _, _ = s.command("testnet", "down", "--purge").CombinedOutput() }) // again, if the test failed
-	root, address := "", ""
+	root, address, tree := "", "", ""
 	for _, l := range contract {
 		t.Run(strings.ReplaceAll(l.name, " ", "_"), func(t *testing.T) {
 			began := time.Now()
-			args := append(strings.Fields(l.name)[1:], strings.Fields(strings.NewReplacer("CID", root, "ADDRESS", address).Replace(l.args))...)
+			args := append(strings.Fields(l.name)[1:], strings.Fields(strings.NewReplacer("CID", root, "ADDRESS", address, "TREE", tree).Replace(l.args))...)
 			out, err := s.run(l, append(args, "--json")...)
 			if err != nil {
 				t.Fatalf("%q: %v\n%s", args, err, out)
@@ -127,8 +137,14 @@ func TestEveryCommandAnswersInJSON(t *testing.T) {
 			values := decode(t, out)
 			if l.name == "cairn put" {
 				last, _ := values[len(values)-1].(map[string]any)
-				if root, _ = last["cid"].(string); root == "" {
+				got, _ := last["cid"].(string)
+				if got == "" {
 					t.Fatalf("put has no cid: %s", out)
+				}
+				if strings.Contains(l.args, "-r ") {
+					tree = got
+				} else {
+					root = got
 				}
 			}
 			if l.name == "cairn id" {
@@ -189,7 +205,7 @@ func (s shell) command(args ...string) *exec.Cmd {
 }
 
 // run runs a command as l says, and gives what it printed.
-func (s shell) run(l leaf, args ...string) ([]byte, error) {
+func (s shell) run(l contractLeaf, args ...string) ([]byte, error) {
 	c := s.command(args...)
 	var said bytes.Buffer
 	out := &awaited{what: l.ends, seen: make(chan struct{})}

@@ -46,6 +46,7 @@ func status(err error) (exit int, code, hint string) {
 		config      *node.ConfigError
 		path        *blocks.PathError
 		partial     *partialError
+		left        *leftOutError
 		short       *blocks.ShortError
 		home        *node.HomeError
 		newer       *blocks.NewerError
@@ -69,7 +70,7 @@ func status(err error) (exit int, code, hint string) {
 	switch {
 	case err == nil:
 		return exitOK, "", ""
-	case errors.As(err, &partial):
+	case errors.As(err, &partial), errors.As(err, &left):
 		return exitPartial, "partial", ""
 	case errors.As(err, &usage), errors.As(err, &config), errors.As(err, &path), saidCode(api.CodeUsage):
 		return exitUsage, "usage", hint

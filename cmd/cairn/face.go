@@ -23,6 +23,34 @@ func (f *face) Put(ctx context.Context, r io.Reader, o blocks.PutOptions, tell f
 	return f.n.Put(ctx, r, o, tell)
 }
 
+// PutTree keeps the tree that items make.
+func (f *face) PutTree(ctx context.Context, items iter.Seq2[blocks.Item, error], o blocks.PutOptions, tell func(blocks.Progress)) (blocks.Receipt, error) {
+	return f.n.PutTree(ctx, items, o, tell)
+}
+
+// List yields the entries of a directory.
+func (f *face) List(ctx context.Context, path string) iter.Seq2[blocks.Entry, error] {
+	return f.n.List(ctx, path)
+}
+
+// Stat says what path names.
+func (f *face) Stat(ctx context.Context, path string) (blocks.Stat, error) {
+	return f.n.Stat(ctx, path)
+}
+
+// Pins yields the roots that are wanted here.
+func (f *face) Pins(ctx context.Context) iter.Seq2[blocks.Pin, error] { return f.n.Pins(ctx) }
+
+// Pin fetches everything under path and keeps it.
+func (f *face) Pin(ctx context.Context, path, name string, tell func(blocks.Progress)) (blocks.Pin, error) {
+	return f.n.Pin(ctx, path, name, tell)
+}
+
+// Unpin forgets the pin of path.
+func (f *face) Unpin(ctx context.Context, path string) (blocks.Pin, bool, error) {
+	return f.n.Unpin(ctx, path)
+}
+
 // Open gives the file that path names.
 func (f *face) Open(ctx context.Context, path string) (api.File, error) {
 	file, err := f.n.Get(ctx, path)

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/web/api/client"
 	"github.com/spf13/cobra"
 )
@@ -22,9 +23,11 @@ func (p *program) getCmd() *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
 		Use:   "get PATH",
-		Short: "Write a file of the network to disk",
-		Long: `Write a file of the network to disk, under the last name of its path or under its
-CID. The file appears when it is whole: a get that fails leaves nothing.
+		Short: "Write a file or a tree of the network to disk",
+		Long: `Write a file or a tree of the network to disk, under the last name of its path or
+under its CID. It appears when it is whole: a get that fails leaves nothing. Nothing is
+written outside of the tree's own directory, and nothing that is there is overwritten
+without --force, which writes into a directory that is there.
 
 PATH is a CID, CID/a/b, /ipfs/CID/a/b, ipfs://CID/a/b or the address of a gateway page.`,
 		Example: `  cairn get CID -o copy.md
@@ -41,7 +44,7 @@ PATH is a CID, CID/a/b, /ipfs/CID/a/b, ipfs://CID/a/b or the address of a gatewa
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "", "`file` or directory to write to; - is standard output")
-	cmd.Flags().BoolVar(&force, "force", false, "overwrite a file that is there")
+	cmd.Flags().BoolVar(&force, "force", false, "overwrite what is there")
 	return cmd
 }
 
@@ -76,19 +79,30 @@ func (p *program) catCmd() *cobra.Command {
 
 // got is the summary of a get.
 type got struct {
-	Type string  `json:"type"` // summary
-	Path string  `json:"path"`
-	File string  `json:"file"`
-	Size int64   `json:"size"`
-	Took float64 `json:"took"`
+	Type  string  `json:"type"` // summary
+	Path  string  `json:"path"`
+	File  string  `json:"file"`
+	Size  int64   `json:"size"`
+	Files int     `json:"files,omitempty"` // of a tree
+	Took  float64 `json:"took"`
 }
 
 func (p *program) get(ctx context.Context, c *client.Client, path, output string, force bool) error {
 	began := time.Now()
+	s, err := p.look(ctx, c, path)
+	if err != nil {
+		return err
+	}
 	var n int64
-	var err error
-	summary := p.out
-	if output == "-" {
+	files, summary := 0, p.out
+	if s.Kind != blocks.KindFile && output == "-" {
+		return usagef("get: %s is no file: it cannot be written to standard output", printable(path))
+	}
+	if s.Kind != blocks.KindFile {
+		if output, err = target(path, output); err == nil {
+			files, n, err = p.getTree(ctx, c, s, output, force)
+		}
+	} else if output == "-" {
 		summary = p.err
 		n, err = p.fetch(ctx, c, p.out, path, 0, 0)
 	} else {
@@ -104,7 +118,11 @@ func (p *program) get(ctx context.Context, c *client.Client, path, output string
 	}
 	took := time.Since(began).Seconds()
 	if p.json {
-		writeJSON(summary, got{"summary", path, output, n, took})
+		writeJSON(summary, got{"summary", path, output, n, files, took})
+		return nil
+	}
+	if s.Kind == blocks.KindDir {
+		p.note("%s  %s  %s in %.2f s, verified", printable(output), count(files, "file"), size(n), took)
 		return nil
 	}
 	p.note("%s  %s in %.2f s, verified", printable(output), size(n), took)

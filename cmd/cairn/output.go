@@ -75,6 +75,13 @@ func (m *meter) show(format string, args ...any) {
 	m.writeLocked(m.now)
 }
 
+// line writes v as a line of JSON; nothing else is written meanwhile.
+func (m *meter) line(w io.Writer, v any) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	writeJSON(w, v)
+}
+
 // final shows a line whenever the one before was.
 func (m *meter) final(format string, args ...any) {
 	m.mu.Lock()

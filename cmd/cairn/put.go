@@ -23,12 +23,13 @@ type putFlags struct {
 	blocks.PutOptions
 	wait, expires string
 	quiet         bool
+	recursive     bool
 }
 
 func (p *program) putCmd() *cobra.Command {
 	var o putFlags
 	cmd := &cobra.Command{
-		Use:        "put FILE...",
+		Use:        "put [-r] FILE...",
 		Aliases:    []string{"add"},
 		SuggestFor: []string{"ad", "upload", "publish"},
 		Short:      "Keep files on this peer and on others, and print their CIDs",
@@ -39,9 +40,15 @@ A put is done when every block has as many copies on other peers as --wait asks
 for: local none, quorum 3 (or as many as there are other peers), full all of them.
 With fewer the file is kept here and the daemon goes on spreading it: status 6.
 
+With -r a FILE may be a directory. Everything in it is put under one CID: hidden
+files, empty directories and symlinks, which are not followed. A file that vanishes or
+changes while it is read, or that cannot be a part of a tree, is named and left out:
+status 3.
+
 A file that cannot be read does not keep the others from being put: status 3, or 1
 if it is the only one.`,
 		Example: `  cairn put README.md
+  cairn put -r photos
   tar c photos | cairn put - --name photos.tar --wait full`,
 		Args: some("a file, or - for standard input"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -61,6 +68,7 @@ if it is the only one.`,
 	}
 	f := cmd.Flags()
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print CIDs and errors only")
+	f.BoolVarP(&o.recursive, "recursive", "r", false, "put directories with everything in them")
 	f.StringVar(&o.wait, "wait", string(blocks.WaitQuorum), "local, quorum or full: how many copies to wait for")
 	f.IntVar(&o.Replicas, "replicas", 0, "`number` of copies on other peers, 1 to 20; 0 is the daemon's choice")
 	f.StringVar(&o.expires, "expires", "", "how `long` others are asked to keep it, such as 180d; empty is the daemon's choice")
@@ -103,13 +111,16 @@ func (o *putFlags) parse(args []string) (err error) {
 // putAll puts one file after the other. What cannot be read, and what has too few
 // copies yet, does not keep the others from being put; any other failure does.
 func (p *program) putAll(ctx context.Context, c *client.Client, o putFlags, files []string) error {
-	var unread []error
+	var unread, partly []error
 	var short error
 	for _, file := range files {
 		err := p.putOne(ctx, c, o, file)
 		var said *client.Error
 		var local *fs.PathError
+		var left *leftOutError
 		switch {
+		case errors.As(err, &left):
+			partly = append(partly, err)
 		case errors.As(err, &said) && said.Code == api.CodeShort:
 			if len(files) > 1 {
 				p.note("cairn: %s: %s", file, err)
@@ -124,14 +135,19 @@ func (p *program) putAll(ctx context.Context, c *client.Client, o putFlags, file
 	switch {
 	case len(unread) == len(files):
 		return errors.Join(unread...)
-	case len(unread) > 0:
-		return &partialError{unread, len(files)}
+	case len(unread) == 0 && len(partly) == 1:
+		return partly[0]
+	case len(unread)+len(partly) > 0:
+		return &partialError{append(unread, partly...), len(files)}
 	}
 	return short
 }
 
-// putOne puts one file and prints its CID.
+// putOne puts one file, or a directory, and prints its CID.
 func (p *program) putOne(ctx context.Context, c *client.Client, o putFlags, file string) error {
+	if info, err := os.Stat(file); o.recursive && err == nil && info.IsDir() {
+		return p.putTree(ctx, c, o, file)
+	}
 	in, length, err := p.openFile(file)
 	if err != nil {
 		return err
@@ -159,15 +175,22 @@ func (p *program) putOne(ctx context.Context, c *client.Client, o putFlags, file
 			m.show("sending %s %s", printable(file), size(sent))
 		}
 	}}
+	return p.follow(o, m, w, func(tell func(blocks.Progress)) (blocks.Receipt, error) {
+		return c.Put(ctx, src, o.PutOptions, tell)
+	})
+}
+
+// follow sends a put and shows how far its copies are. At the end it prints the CID.
+func (p *program) follow(o putFlags, m *meter, w *watch, send func(tell func(blocks.Progress)) (blocks.Receipt, error)) error {
 	var last blocks.Progress
-	receipt, err := c.Put(ctx, src, o.PutOptions, func(now blocks.Progress) {
+	receipt, err := send(func(now blocks.Progress) {
 		if now.Safe != last.Safe || now.Blocks != last.Blocks {
 			w.moved()
 		}
 		last = now
-		m.track(copies(file, now))
+		m.track(copies(o.Name, now))
 		if p.json {
-			writeJSON(p.out, api.StatusLine{Type: api.LineStatus, Progress: now})
+			m.line(p.out, api.StatusLine{Type: api.LineStatus, Progress: now})
 		} else if !o.NoPlace && now.Blocks > 0 && now.Members > 0 {
 			m.show("%s", spreading(now))
 		}
@@ -202,7 +225,7 @@ func (p *program) openFile(file string) (in io.ReadCloser, length int64, err err
 	return f, info.Size(), nil
 }
 
-var errDir = errors.New("is a directory; directories come with put -r, which this version has not")
+var errDir = errors.New("is a directory; put -r takes directories")
 
 // spreading says how far the copies are: of the worst-kept block, and of all.
 func spreading(p blocks.Progress) string {

@@ -3,6 +3,7 @@ package api
 import (
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -67,20 +68,20 @@ type server struct {
 func New(n Node, cfg Config) http.Handler {
 	s := &server{n: n, cfg: cfg.withDefaults(), hosts: allowed(cfg.Hosts)}
 	mux := http.NewServeMux()
-	known := map[string]bool{}
+	methods := map[string][]string{}
 	for _, rt := range s.routes() {
 		mux.HandleFunc(rt.method+" "+rt.path, rt.serve)
-		if !known[rt.path] {
-			known[rt.path] = true
-			mux.HandleFunc(rt.path, s.notAllowed(rt.method))
-		}
+		methods[rt.path] = append(methods[rt.path], rt.method)
+	}
+	for path, some := range methods {
+		mux.HandleFunc(path, s.notAllowed(some))
 	}
 	mux.HandleFunc("/", s.nothingHere)
 	return s.guard(mux)
 }
 
 // route is one line of the table that the mux, the OpenAPI file and the tests
-// are held to. A path has one method; GET answers HEAD too.
+// are held to. GET answers HEAD too.
 type route struct {
 	method, path string
 	serve        http.HandlerFunc
@@ -90,6 +91,11 @@ func (s *server) routes() []route {
 	return []route{
 		{"POST", "/api/v1/put", s.put},
 		{"GET", "/api/v1/get", s.get},
+		{"GET", "/api/v1/ls", s.ls},
+		{"GET", "/api/v1/stat", s.stat},
+		{"GET", "/api/v1/pins", s.pins},
+		{"POST", "/api/v1/pins", s.pin},
+		{"DELETE", "/api/v1/pins", s.unpin},
 		{"GET", "/api/v1/health", s.health},
 		{"GET", "/api/v1/id", s.id},
 		{"GET", "/api/v1/peers", s.peers},
@@ -104,11 +110,8 @@ func (s *server) routes() []route {
 	}
 }
 
-func (s *server) notAllowed(method string) http.HandlerFunc {
-	allow := method
-	if method == http.MethodGet {
-		allow = "GET, HEAD"
-	}
+func (s *server) notAllowed(methods []string) http.HandlerFunc {
+	allow := strings.ReplaceAll(strings.Join(methods, ", "), "GET", "GET, HEAD")
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", allow)
 		s.fail(w, r, &refusal{http.StatusMethodNotAllowed, CodeUsage, r.Method + " is not allowed here", "use " + allow})

@@ -29,7 +29,8 @@ type fake struct {
 	open    func(ctx context.Context, path string) (api.File, error)
 	health  func(ctx context.Context, path string, detail bool) (blocks.Health, error)
 	updates func(ctx context.Context) iter.Seq2[api.Update, error]
-	state   string
+	trees
+	state string
 }
 
 func (f *fake) Put(ctx context.Context, r io.Reader, o blocks.PutOptions, tell func(blocks.Progress)) (blocks.Receipt, error) {

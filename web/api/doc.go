@@ -4,8 +4,8 @@
 //	                    any error → fail → application/problem+json
 //
 // What it promises: no route answers to a foreign Host or Origin, and only the
-// two probes and, if asked for, the metrics answer without the token. A file is
-// stored only when its body was read to its end. A download that fails breaks
+// two probes and, if asked for, the metrics answer without the token. A file
+// or a tree is stored only when its body was read to its end. A download that fails breaks
 // the connection and is never short with a clean end. No wait is without a limit.
 //
 // What it does not do: it serves no content to browsers (that is web/gateway, on

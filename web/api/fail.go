@@ -53,6 +53,7 @@ func describe(err error) (status int, code, hint string) {
 	var (
 		refused *refusal
 		path    *blocks.PathError
+		name    *blocks.NameError
 		short   *blocks.ShortError
 		address *BadAddressError
 		silent  *NoAnswerError
@@ -66,6 +67,8 @@ func describe(err error) (status int, code, hint string) {
 		return http.StatusBadRequest, CodeUsage, "give an address such as /ip4/192.0.2.7/tcp/4101/p2p/12D3KooW..."
 	case errors.As(err, &silent):
 		return http.StatusGatewayTimeout, CodeTimeout, "is that peer running, and can this machine reach it?"
+	case errors.As(err, &name):
+		return http.StatusBadRequest, CodeUsage, "nothing was kept; rename it, or leave it out"
 	case errors.As(err, &short): // seen in streams only
 		return http.StatusAccepted, CodeShort, "this peer goes on spreading it; health shows how far it got"
 	case errors.Is(err, blocks.ErrMismatch):
@@ -89,6 +92,12 @@ func detail(err error) string {
 		return miss.Error()
 	}
 	return err.Error()
+}
+
+// lineOf is err as the last line of a stream.
+func lineOf(err error) ErrorLine {
+	_, code, hint := describe(err)
+	return ErrorLine{Type: LineError, Code: code, Message: detail(err), Hint: hint}
 }
 
 // fail answers r with err. Nothing may have been answered before.

@@ -8,9 +8,10 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/cairn-network/cairn/blocks"
 )
 
 var (
@@ -18,13 +19,14 @@ var (
 	errStop = fmt.Errorf("this peer is stopping: %w", context.Canceled)
 )
 
-// put keeps the body of r. The answer begins before the body has been read. Up
+// put keeps the body of r, a file or a tree. The answer begins before the body has been read. Up
 // to the end of the body the job is the client's: if it leaves, nothing is kept.
 // From there on it is the peer's, and goes on whether or not anybody listens.
 func (s *server) put(w http.ResponseWriter, r *http.Request) {
 	o, err := putOptions(r)
+	items, kindErr := tree(r)
 	if err == nil {
-		err = oneFile(r)
+		err = kindErr
 	}
 	if err != nil {
 		s.fail(w, r, err)
@@ -53,16 +55,17 @@ func (s *server) put(w http.ResponseWriter, r *http.Request) {
 			cancel(errLeft)
 		}
 	})()
-	go func() { // ends with ctx
-		select {
-		case <-s.cfg.Done:
-			cancel(errStop)
-			body.stop(errStop)
-		case <-ctx.Done():
-		}
-	}()
+	go s.untilStop(ctx, func(why error) {
+		cancel(why)
+		body.stop(why)
+	})
 
-	receipt, err := s.n.Put(ctx, body, o, out.tell)
+	var receipt blocks.Receipt
+	if items == nil {
+		receipt, err = s.n.Put(ctx, body, o, out.tell)
+	} else {
+		receipt, err = s.n.PutTree(ctx, items(body), o, out.tell)
+	}
 	if cut := body.failure(); cut != nil {
 		err = cut // whatever Put made of it
 	}
@@ -70,29 +73,24 @@ func (s *server) put(w http.ResponseWriter, r *http.Request) {
 		out.last(SummaryLine{LineSummary, NewReceipt(receipt)})
 		return
 	}
-	if cause := context.Cause(ctx); cause != nil && errors.Is(err, context.Canceled) {
-		err = cause
-	}
-	_, code, hint := describe(err)
-	line := ErrorLine{Type: LineError, Code: code, Message: err.Error(), Hint: hint}
-	if code == CodeShort {
+	line := lineOf(because(ctx, err))
+	if line.Code == CodeShort {
 		kept := NewReceipt(receipt)
 		line.Receipt = &kept
 	}
-	if code == CodeInternal {
+	if line.Code == CodeInternal {
 		s.cfg.Log.Error("put failed", "err", err, "request", w.Header().Get("X-Request-Id"))
 	}
 	out.last(line)
 }
 
-// oneFile refuses bodies that say they are many files, so that they may mean
-// that one day.
-func oneFile(r *http.Request) error {
-	kind, _, _ := strings.Cut(strings.ToLower(r.Header.Get("Content-Type")), ";")
-	if kind = strings.TrimSpace(kind); kind == "application/x-tar" || strings.HasPrefix(kind, "multipart/") {
-		return &refusal{http.StatusUnsupportedMediaType, CodeUsage, kind + " is not taken: one file at a time, as the raw body", "send it as application/octet-stream"}
+// untilStop cancels ctx when this peer stops; it ends with ctx.
+func (s *server) untilStop(ctx context.Context, cancel context.CancelCauseFunc) {
+	select {
+	case <-s.cfg.Done:
+		cancel(errStop)
+	case <-ctx.Done():
 	}
-	return nil
 }
 
 // body is the file that a client sends. It is read by one goroutine; the rest

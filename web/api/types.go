@@ -15,6 +15,20 @@ type Node interface {
 	// Put keeps what r gives until EOF; tell hears of progress, from one goroutine at a time.
 	// A *blocks.ShortError comes with a receipt: everything is kept here and queued.
 	Put(ctx context.Context, r io.Reader, o blocks.PutOptions, tell func(blocks.Progress)) (blocks.Receipt, error)
+	// PutTree keeps the tree that items make, as Put does a file. A *blocks.NameError
+	// says which item no tree may have.
+	PutTree(ctx context.Context, items iter.Seq2[blocks.Item, error], o blocks.PutOptions, tell func(blocks.Progress)) (blocks.Receipt, error)
+	// List yields the entries of the directory that path names, as they are found.
+	List(ctx context.Context, path string) iter.Seq2[blocks.Entry, error]
+	// Stat says what path names.
+	Stat(ctx context.Context, path string) (blocks.Stat, error)
+	// Pins yields the roots that are wanted here.
+	Pins(ctx context.Context) iter.Seq2[blocks.Pin, error]
+	// Pin fetches everything under path and keeps it; tell hears how many blocks are
+	// known of and how many of them are here.
+	Pin(ctx context.Context, path, name string, tell func(blocks.Progress)) (blocks.Pin, error)
+	// Unpin forgets the pin of path and gives it; false: there was none.
+	Unpin(ctx context.Context, path string) (blocks.Pin, bool, error)
 	// Open gives the file that path names.
 	Open(ctx context.Context, path string) (File, error)
 	// Health asks the holders of everything under path; detail fills Health.Detail.

@@ -40,6 +40,7 @@ type fake struct {
 	err   error // of Put
 	cutAt int64 // where reading fails; 0: nowhere
 	got   chan []byte
+	trees // see tree_test.go
 }
 
 func (f *fake) Put(_ context.Context, r io.Reader, _ blocks.PutOptions, tell func(blocks.Progress)) (blocks.Receipt, error) {

@@ -21,14 +21,28 @@ import (
 // is answered and nothing is kept. When Put gives up before the end of r, one
 // Read of r may still be going on; no other follows.
 func (c *Client) Put(ctx context.Context, r io.Reader, o blocks.PutOptions, tell func(blocks.Progress)) (blocks.Receipt, error) {
+	return c.put(ctx, "application/octet-stream", r, o, tell)
+}
+
+// PutTree sends the tree that a tar holds, as [Client.Put] sends a file.
+func (c *Client) PutTree(ctx context.Context, tar io.Reader, o blocks.PutOptions, tell func(blocks.Progress)) (blocks.Receipt, error) {
+	return c.put(ctx, "application/x-tar", tar, o, tell)
+}
+
+func (c *Client) put(ctx context.Context, kind string, r io.Reader, o blocks.PutOptions, tell func(blocks.Progress)) (blocks.Receipt, error) {
 	src := &source{r: r}
 	defer src.stop()
-	header := http.Header{"Content-Type": {"application/octet-stream"}, "Expect": {"100-continue"}}
+	header := http.Header{"Content-Type": {kind}, "Expect": {"100-continue"}}
 	res, err := c.do(ctx, call{method: http.MethodPost, path: "/api/v1/put", query: putQuery(o), header: header, body: src})
 	if err == nil {
 		defer res.Body.Close()
+		var last api.SummaryLine
 		var receipt blocks.Receipt
-		if receipt, err = follow(res, tell); err == nil || !errors.Is(err, io.ErrUnexpectedEOF) {
+		receipt, err = follow(res, tell, &last)
+		switch {
+		case err == nil:
+			return last.Parse()
+		case src.failure() == nil:
 			return receipt, err
 		}
 	}
@@ -38,8 +52,9 @@ func (c *Client) Put(ctx context.Context, r io.Reader, o blocks.PutOptions, tell
 	return blocks.Receipt{}, err
 }
 
-// follow reads the lines that answer a put, to the last.
-func follow(res *http.Response, tell func(blocks.Progress)) (blocks.Receipt, error) {
+// follow reads the lines that answer a put or a pin, to the last, which is read into
+// summary. The receipt is that of an error.
+func follow(res *http.Response, tell func(blocks.Progress), summary any) (blocks.Receipt, error) {
 	if kind := res.Header.Get("Content-Type"); kind != "application/x-ndjson" {
 		return blocks.Receipt{}, stranger(res.StatusCode, "answers "+kind)
 	}
@@ -59,9 +74,8 @@ func follow(res *http.Response, tell func(blocks.Progress)) (blocks.Receipt, err
 					tell(s.Progress)
 				}
 			case api.LineSummary:
-				var s api.SummaryLine
-				if err = json.Unmarshal(line, &s); err == nil {
-					return s.Receipt.Parse()
+				if err = json.Unmarshal(line, summary); err == nil {
+					return blocks.Receipt{}, nil
 				}
 			case api.LineError:
 				var e api.ErrorLine
@@ -72,14 +86,14 @@ func follow(res *http.Response, tell func(blocks.Progress)) (blocks.Receipt, err
 		}
 		switch {
 		case err == io.EOF: //nolint:errorlint // Decode says EOF itself
-			return blocks.Receipt{}, fmt.Errorf("client: put: the answer has no end: %w", io.ErrUnexpectedEOF)
+			return blocks.Receipt{}, fmt.Errorf("client: the answer has no end: %w", io.ErrUnexpectedEOF)
 		case err != nil:
-			return blocks.Receipt{}, fmt.Errorf("client: put: %w", err)
+			return blocks.Receipt{}, fmt.Errorf("client: %w", err)
 		}
 	}
 }
 
-// short makes an error of a put's last line, with the receipt if it has one.
+// short makes an error of a last line, with the receipt if it has one.
 func short(e api.ErrorLine) (receipt blocks.Receipt, err error) {
 	if e.Receipt != nil {
 		if receipt, err = e.Receipt.Parse(); err != nil {

@@ -1,0 +1,200 @@
+package dag
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/cairn-network/cairn/blocks"
+	"github.com/ipfs/boxo/ipld/merkledag"
+	"github.com/ipfs/boxo/ipld/unixfs"
+	"github.com/ipfs/go-cid"
+	ipld "github.com/ipfs/go-ipld-format"
+)
+
+// ErrNotDir says that a root is no directory.
+var ErrNotDir = errors.New("is not a directory")
+
+const (
+	maxShardDepth = 64      // a HAMT uses eight bits of 64 a level; strangers' may use three
+	maxFanout     = 1 << 10 // of a shard
+	lookAhead     = 64      // entries whose blocks are asked for together
+)
+
+// List yields the entries of the directory c as they are found: sorted by name, or by
+// the hash of it in a sharded one. Names are as the directory has them: who
+// makes files of them calls [blocks.CheckName]. An entry whose own block cannot
+// be had is [blocks.KindUnknown]. After an error it yields nothing more.
+func List(ctx context.Context, ng ipld.NodeGetter, c cid.Cid) iter.Seq2[blocks.Entry, error] {
+	return func(yield func(blocks.Entry, error) bool) {
+		l := lister{ng: ng, yield: func(e blocks.Entry) bool { return yield(e, nil) }}
+		err := l.dir(ctx, c)
+		if err == nil {
+			err = l.flush(ctx)
+		}
+		if err != nil && !errors.Is(err, errStopped) {
+			yield(blocks.Entry{}, fmt.Errorf("dag: list %s: %w", c, err))
+		}
+	}
+}
+
+type lister struct {
+	ng    ipld.NodeGetter
+	yield func(blocks.Entry) bool
+	next  []*ipld.Link // found, not yielded yet
+}
+
+func (l *lister) dir(ctx context.Context, c cid.Cid) error {
+	if err := readable(c); err != nil {
+		return err
+	}
+	if c.Type() == cid.Raw {
+		return ErrNotDir
+	}
+	n, err := l.ng.Get(ctx, c)
+	if err != nil {
+		return err
+	}
+	fsn, err := unixfs.ExtractFSNode(n)
+	switch {
+	case err != nil:
+		return err
+	case fsn.Type() == unixfs.THAMTShard:
+		return l.shard(ctx, n, fsn, 0)
+	case fsn.Type() != unixfs.TDirectory:
+		return ErrNotDir
+	}
+	for _, link := range n.Links() {
+		if err := l.found(ctx, link); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// shard follows one block of a sharded directory. A link's name begins with its
+// place in the block; one that has nothing more leads to a further block.
+func (l *lister) shard(ctx context.Context, n ipld.Node, fsn *unixfs.FSNode, depth int) error {
+	fanout := fsn.Fanout()
+	if depth > maxShardDepth || fanout == 0 || fanout > maxFanout || fanout&(fanout-1) != 0 {
+		return fmt.Errorf("%s: a shard of %d at depth %d", n.Cid(), fanout, depth)
+	}
+	prefix := len(fmt.Sprintf("%X", fanout-1))
+	for _, link := range n.Links() {
+		if len(link.Name) < prefix {
+			return fmt.Errorf("%s: a shard with a link %q", n.Cid(), link.Name)
+		}
+		if len(link.Name) > prefix {
+			if err := l.found(ctx, &ipld.Link{Name: link.Name[prefix:], Size: link.Size, Cid: link.Cid}); err != nil {
+				return err
+			}
+			continue
+		}
+		sub, err := l.ng.Get(ctx, link.Cid)
+		if err != nil {
+			return err
+		}
+		subfsn, err := unixfs.ExtractFSNode(sub)
+		if err != nil {
+			return err
+		}
+		if subfsn.Type() != unixfs.THAMTShard {
+			return fmt.Errorf("%s: no shard where one should be", link.Cid)
+		}
+		if err := l.shard(ctx, sub, subfsn, depth+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *lister) found(ctx context.Context, link *ipld.Link) error {
+	if l.next = append(l.next, link); len(l.next) < lookAhead {
+		return nil
+	}
+	return l.flush(ctx)
+}
+
+// flush yields what was found. Blocks that say what an entry is are asked for at once.
+func (l *lister) flush(ctx context.Context) error {
+	var ask []cid.Cid
+	for _, link := range l.next {
+		if link.Cid.Type() == cid.DagProtobuf {
+			ask = append(ask, link.Cid)
+		}
+	}
+	got := make(map[cid.Cid]ipld.Node, len(ask))
+	if len(ask) > 0 {
+		for o := range l.ng.GetMany(ctx, ask) {
+			if o.Err == nil {
+				got[o.Node.Cid()] = o.Node
+			}
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	for _, link := range l.next {
+		if !l.yield(entryOf(link, got[link.Cid])) {
+			return errStopped
+		}
+	}
+	l.next = l.next[:0]
+	return nil
+}
+
+// entryOf says what link leads to; n is its block, if it was needed and could be had.
+func entryOf(link *ipld.Link, n ipld.Node) blocks.Entry {
+	e := blocks.Entry{Name: link.Name, CID: link.Cid, Kind: blocks.KindUnknown, Size: -1}
+	switch {
+	case link.Cid.Type() == cid.Raw:
+		e.Kind, e.Size = blocks.KindFile, max(int64(link.Size), -1)
+	case n != nil:
+		if s, err := statOf(n); err == nil {
+			e.Kind, e.Size, e.Target = s.Kind, s.Size, s.Target
+		}
+	}
+	return e
+}
+
+// Stat says what the root c is. It asks for c alone.
+func Stat(ctx context.Context, ng ipld.NodeGetter, c cid.Cid) (blocks.Stat, error) {
+	err := readable(c)
+	var n ipld.Node
+	if err == nil {
+		n, err = ng.Get(ctx, c)
+	}
+	var s blocks.Stat
+	if err == nil {
+		s, err = statOf(n)
+	}
+	if err != nil {
+		return s, fmt.Errorf("dag: stat %s: %w", c, err)
+	}
+	return s, nil
+}
+
+func statOf(n ipld.Node) (blocks.Stat, error) {
+	s := blocks.Stat{CID: n.Cid(), Kind: blocks.KindUnknown, Total: totalOf(n)}
+	if _, raw := n.(*merkledag.RawNode); raw {
+		s.Kind, s.Size = blocks.KindFile, s.Total
+		return s, nil
+	}
+	fsn, err := unixfs.ExtractFSNode(n)
+	if err != nil {
+		return s, err
+	}
+	switch fsn.Type() {
+	case unixfs.TFile, unixfs.TRaw:
+		s.Kind, s.Size = blocks.KindFile, max(int64(fsn.FileSize()), -1)
+	case unixfs.TDirectory, unixfs.THAMTShard:
+		s.Kind, s.Size = blocks.KindDir, s.Total
+	case unixfs.TSymlink:
+		s.Kind, s.Target = blocks.KindSymlink, string(fsn.Data())
+		s.Size = int64(len(s.Target))
+	default:
+		return s, fmt.Errorf("UnixFS type %s", fsn.Type())
+	}
+	return s, nil
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/cairn-network/cairn/blocks"
+	"github.com/cairn-network/cairn/web/api"
+	"github.com/cairn-network/cairn/web/api/client"
+	"github.com/spf13/cobra"
+)
+
+func (p *program) pinCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "pin",
+		Short: "Say what is wanted on this peer",
+		Long: `Say what is wanted on this peer. What is put here is pinned by that; what was merely
+read may be forgotten. Copies on other peers have nothing to do with pins.`,
+		Args: cobra.ArbitraryArgs,
+		RunE: group,
+	}
+	cmd.AddCommand(p.pinLsCmd(), p.pinAddCmd(), p.unpinCmd("rm PATH...", "  cairn pin rm CID"))
+	return cmd
+}
+
+func (p *program) rmCmd() *cobra.Command { return p.unpinCmd("rm PATH...", "  cairn rm CID") }
+
+func (p *program) unpinCmd(use, example string) *cobra.Command {
+	return &cobra.Command{
+		Use:   use,
+		Short: "Keep roots on this peer no longer",
+		Long: `Keep roots on this peer no longer. Their blocks may be forgotten here from now on; copies
+that other peers hold for a put stay until its time has run out.`,
+		Example: example,
+		Args:    some("a path"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.each(cmd.Context(), args, func(ctx context.Context, _ *watch, c *client.Client, path string) error {
+				pin, err := c.Unpin(ctx, path)
+				if err != nil {
+					return err
+				}
+				if p.json {
+					writeJSON(p.out, api.NewPin(pin))
+				} else {
+					fmt.Fprintln(p.out, pin.Root)
+				}
+				return nil
+			})
+		},
+	}
+}
+
+func (p *program) pinLsCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:     "ls",
+		Short:   "List what is wanted on this peer",
+		Example: "  cairn pin ls",
+		Args:    exactly(0, "no argument"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.each(cmd.Context(), []string{""}, func(ctx context.Context, _ *watch, c *client.Client, _ string) error {
+				pins, err := c.Pins(ctx)
+				if err != nil {
+					return err
+				}
+				p.printPins(pins)
+				return nil
+			})
+		},
+	}
+}
+
+func (p *program) printPins(pins []blocks.Pin) {
+	if p.json {
+		out := make([]api.Pin, len(pins))
+		for i, pin := range pins {
+			out[i] = api.NewPin(pin)
+		}
+		writeJSON(p.out, out)
+		return
+	}
+	t := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "CID\tSIZE\tBLOCKS\tSINCE\tNAME")
+	for _, pin := range pins {
+		name := "-"
+		if pin.Name != "" {
+			name = shown(pin.Name)
+		}
+		if pin.Pending {
+			name += " (not all copies yet)"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\n", pin.Root, size(pin.Size), pin.Blocks, pin.Time.UTC().Format(time.RFC3339), name)
+	}
+	_ = t.Flush() // as every write to standard output
+}
+
+func (p *program) pinAddCmd() *cobra.Command {
+	var name string
+	cmd := &cobra.Command{
+		Use:     "add PATH...",
+		Short:   "Fetch files and trees, and keep them on this peer",
+		Example: "  cairn pin add --name photos CID",
+		Args:    some("a path"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if name != "" && len(args) > 1 {
+				return usagef("--name: want one path, got %d", len(args))
+			}
+			return p.each(cmd.Context(), args, func(ctx context.Context, w *watch, c *client.Client, path string) error {
+				return p.pinAdd(ctx, w, c, path, name)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&name, "name", "", "what to call it")
+	return cmd
+}
+
+func (p *program) pinAdd(ctx context.Context, w *watch, c *client.Client, path, name string) error {
+	m := p.meter()
+	defer m.clear()
+	var last blocks.Progress
+	pin, err := c.Pin(ctx, path, name, func(now blocks.Progress) {
+		if now.Safe != last.Safe || now.Blocks != last.Blocks {
+			w.moved()
+		}
+		last = now
+		if p.json {
+			writeJSON(p.out, api.StatusLine{Type: api.LineStatus, Progress: now})
+		} else {
+			m.show("fetching %s  %d of %s here", printable(path), now.Safe, count(now.Blocks, "block"))
+		}
+	})
+	if err != nil {
+		return err
+	}
+	m.clear()
+	if p.json {
+		writeJSON(p.out, api.PinLine{Type: api.LineSummary, Pin: api.NewPin(pin)})
+		return nil
+	}
+	p.note("%s  %s  all here", size(pin.Size), count(pin.Blocks, "block"))
+	fmt.Fprintln(p.out, pin.Root)
+	return nil
+}

@@ -1,0 +1,141 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"iter"
+	"sync/atomic"
+	"time"
+
+	"github.com/cairn-network/cairn/blocks"
+	"github.com/cairn-network/cairn/blocks/dag"
+	"github.com/ipfs/go-cid"
+	"golang.org/x/sync/errgroup"
+)
+
+// List yields the entries of the directory that path names, as they are found.
+func (n *Node) List(ctx context.Context, path string) iter.Seq2[blocks.Entry, error] {
+	return func(yield func(blocks.Entry, error) bool) {
+		root, err := n.Resolve(ctx, path)
+		if err != nil {
+			yield(blocks.Entry{}, fmt.Errorf("list: %w", err))
+			return
+		}
+		for e, err := range dag.List(ctx, n.nodes(ctx), root) {
+			if err != nil {
+				err = fmt.Errorf("list: %w", notDir(path, err))
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+// Stat says what path names.
+func (n *Node) Stat(ctx context.Context, path string) (blocks.Stat, error) {
+	root, err := n.Resolve(ctx, path)
+	if err != nil {
+		return blocks.Stat{}, fmt.Errorf("stat: %w", err)
+	}
+	s, err := dag.Stat(ctx, n.nodes(ctx), root)
+	if err != nil {
+		return s, fmt.Errorf("stat: %w", err)
+	}
+	_, s.Pinned, err = n.pinned(ctx, root)
+	return s, err
+}
+
+// Pins yields the roots that this peer's owner wants kept here, puts among them.
+func (n *Node) Pins(ctx context.Context) iter.Seq2[blocks.Pin, error] { return n.ledger.Pins(ctx) }
+
+// pinners is how many blocks a pin fetches at a time.
+const pinners = 16
+
+// Pin fetches everything under path and keeps it here until [Node.Unpin]. tell hears
+// how many blocks are known of, and how many are here. What was put here is pinned
+// already, and only gets its new name.
+func (n *Node) Pin(ctx context.Context, path, name string, tell func(blocks.Progress)) (blocks.Pin, error) {
+	root, err := n.Resolve(ctx, path)
+	if err != nil {
+		return blocks.Pin{}, fmt.Errorf("pin: %w", err)
+	}
+	pin := blocks.Pin{Root: root, Time: time.Now()}
+	if pin.Blocks, pin.Size, err = n.bring(ctx, root, tell); err != nil {
+		return blocks.Pin{}, fmt.Errorf("pin: %w", err)
+	}
+	if s, err := dag.Stat(ctx, n.nodes(ctx), root); err == nil && s.Kind == blocks.KindFile {
+		pin.Size = s.Size // not what its blocks take
+	}
+	old, there, err := n.pinned(ctx, root)
+	if err != nil {
+		return blocks.Pin{}, fmt.Errorf("pin: %w", err)
+	}
+	if there {
+		pin = old // its lease and its journal stand
+	}
+	pin.Name = cmp.Or(name, pin.Name)
+	if err := n.ledger.Pin(ctx, pin); err != nil {
+		return blocks.Pin{}, fmt.Errorf("pin: %w", err)
+	}
+	return pin, nil
+}
+
+// bring fetches every block under root that is not here, and counts them and their bytes.
+func (n *Node) bring(ctx context.Context, root cid.Cid, tell func(blocks.Progress)) (count int, bytes int64, err error) {
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(pinners)
+	var here atomic.Int64
+	session := n.nodes(gctx)
+	for v, err := range dag.Walk(gctx, session, root) {
+		if err != nil {
+			return 0, 0, cmp.Or(g.Wait(), err)
+		}
+		count, bytes = count+1, bytes+v.Size
+		if tell != nil {
+			tell(blocks.Progress{Blocks: count, Safe: int(here.Load())})
+		}
+		g.Go(func() error {
+			there, err := n.store.Has(gctx, v.CID.Hash())
+			if err == nil && !there {
+				_, err = session.Get(gctx, v.CID)
+			}
+			here.Add(1)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return 0, 0, err
+	}
+	if tell != nil {
+		tell(blocks.Progress{Blocks: count, Safe: count})
+	}
+	return count, bytes, nil
+}
+
+// Unpin forgets the pin of path and gives it; ok is false when there was none. Its
+// blocks may be forgotten from now on; copies that others hold under a lease stay.
+func (n *Node) Unpin(ctx context.Context, path string) (pin blocks.Pin, ok bool, err error) {
+	root, err := n.Resolve(ctx, path)
+	if err == nil {
+		pin, ok, err = n.pinned(ctx, root)
+	}
+	if err == nil && ok {
+		err = n.ledger.Unpin(ctx, root)
+	}
+	if err != nil {
+		return pin, false, fmt.Errorf("unpin: %w", err)
+	}
+	pin.Root = root
+	return pin, ok, nil
+}
+
+func (n *Node) pinned(ctx context.Context, root cid.Cid) (blocks.Pin, bool, error) {
+	for p, err := range n.ledger.Pins(ctx) {
+		if err != nil || p.Root.Equals(root) {
+			return p, err == nil, err
+		}
+	}
+	return blocks.Pin{}, false, nil
+}

@@ -1,0 +1,116 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"net/url"
+
+	"github.com/cairn-network/cairn/blocks"
+	"github.com/cairn-network/cairn/web/api"
+)
+
+// List yields the entries of the directory that path names, as the peer finds them.
+// Names are a stranger's: who makes files of them calls [blocks.CheckName].
+func (c *Client) List(ctx context.Context, path string) iter.Seq2[blocks.Entry, error] {
+	return func(yield func(blocks.Entry, error) bool) {
+		fail := func(err error) { yield(blocks.Entry{}, err) }
+		res, err := c.do(ctx, call{method: http.MethodGet, path: "/api/v1/ls", query: url.Values{"path": {path}}})
+		if err != nil {
+			fail(err)
+			return
+		}
+		defer res.Body.Close()
+		if kind := res.Header.Get("Content-Type"); kind != "application/x-ndjson" {
+			fail(stranger(res.StatusCode, "answers "+kind))
+			return
+		}
+		for lines := json.NewDecoder(res.Body); ; {
+			var line struct {
+				api.EntryLine
+				Code, Message, Hint string // of an api.ErrorLine
+			}
+			err := lines.Decode(&line)
+			if err == io.EOF { //nolint:errorlint // Decode says EOF itself
+				return
+			}
+			if err == nil && line.Type == api.LineError {
+				err = &Error{Status: http.StatusOK, Code: line.Code, Title: line.Code, Detail: line.Message, Hint: line.Hint}
+			} else if err != nil {
+				err = fmt.Errorf("client: list: %w", err)
+			}
+			var e blocks.Entry
+			if err == nil {
+				e, err = line.Parse()
+			}
+			if err != nil {
+				fail(err)
+				return
+			}
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Stat says what path names.
+func (c *Client) Stat(ctx context.Context, path string) (blocks.Stat, error) {
+	var s api.Stat
+	if err := c.ask(ctx, "/api/v1/stat", url.Values{"path": {path}}, &s); err != nil {
+		return blocks.Stat{}, err
+	}
+	return s.Parse()
+}
+
+// Pins gives the roots that are wanted at the peer.
+func (c *Client) Pins(ctx context.Context) ([]blocks.Pin, error) {
+	var all []api.Pin
+	if err := c.ask(ctx, "/api/v1/pins", nil, &all); err != nil {
+		return nil, err
+	}
+	out := make([]blocks.Pin, len(all))
+	for i, p := range all {
+		var err error
+		if out[i], err = p.Parse(); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// Pin has the peer fetch and keep everything under path; name may be empty. tell, if
+// not nil, hears how many blocks are known of and how many are there.
+func (c *Client) Pin(ctx context.Context, path, name string, tell func(blocks.Progress)) (blocks.Pin, error) {
+	q := url.Values{"path": {path}}
+	if name != "" {
+		q.Set("name", name)
+	}
+	res, err := c.do(ctx, call{method: http.MethodPost, path: "/api/v1/pins", query: q})
+	if err != nil {
+		return blocks.Pin{}, err
+	}
+	defer res.Body.Close()
+	var last api.PinLine
+	if _, err := follow(res, tell, &last); err != nil {
+		return blocks.Pin{}, err
+	}
+	return last.Parse()
+}
+
+// Unpin forgets the pin of path at the peer, and gives it.
+func (c *Client) Unpin(ctx context.Context, path string) (blocks.Pin, error) {
+	res, err := c.do(ctx, call{method: http.MethodDelete, path: "/api/v1/pins", query: url.Values{"path": {path}}})
+	if err != nil {
+		return blocks.Pin{}, err
+	}
+	defer res.Body.Close()
+	var p api.Pin
+	if err := json.NewDecoder(io.LimitReader(res.Body, maxAnswer)).Decode(&p); err != nil {
+		return blocks.Pin{}, fmt.Errorf("client: unpin: %w", err)
+	}
+	return p.Parse()
+}

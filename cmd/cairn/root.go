@@ -65,7 +65,7 @@ func (p *program) root() *cobra.Command {
 	f.DurationVar(&p.timeout, "timeout", time.Minute, "give up after this `time` without progress; 0 is never")
 	f.StringVar(&p.progress, "progress", "auto", "auto, plain or none: how progress is shown on stderr")
 	root.AddCommand(p.daemonCmd(), p.putCmd(), p.getCmd(), p.catCmd(), p.healthCmd(), p.peersCmd(),
-		p.idCmd(), p.updatesCmd(), p.versionCmd(), p.testnetCmd())
+		p.idCmd(), p.updatesCmd(), p.uiCmd(), p.versionCmd(), p.testnetCmd())
 	return root
 }
 

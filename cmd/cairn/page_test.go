@@ -192,13 +192,21 @@ func TestThePageShowsAFileAndItsNetwork(t *testing.T) {
 	text, picture := filepath.Join(dir, "a letter.txt"), filepath.Join(dir, "dot.svg")
 	write(t, text, strings.Repeat("Dear reader, this outlives its peer.\n", 100_000))
 	write(t, picture, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9" width="300" height="300"><circle cx="4.5" cy="4.5" r="4" fill="teal"/></svg>`)
-	b.do(t, cdp.Click(".check input", cdp.ByQuery), cdp.SetUploadFiles("#choose", []string{text, picture}, cdp.ByID))
-	b.do(t, cdp.Poll(`document.querySelectorAll(".file").length === 2 && document.querySelectorAll(".upload a").length === 2`, nil))
+	note := filepath.Join(dir, "note.txt")
+	write(t, note, "Seen through the gateway, in a frame that may do nothing.\n")
+	b.do(t, cdp.Click(".check input", cdp.ByQuery), cdp.SetUploadFiles("#choose", []string{text, picture, note}, cdp.ByID))
+	b.do(t, cdp.Poll(`document.querySelectorAll(".file").length === 3 && document.querySelectorAll(".upload a").length === 3`, nil))
 	b.do(t, cdp.Poll(`[...document.querySelectorAll(".file .chip")].every(c => c.textContent.startsWith("5/5"))`, nil, cdp.WithPollingTimeout(20*time.Second)))
 	b.do(t, cdp.Click(`[aria-label="Preview dot.svg"]`, cdp.ByQuery), cdp.Poll(`document.querySelector("img.preview")?.naturalWidth === 300`, nil))
 	b.blameless(t, "files")
 	b.do(t, cdp.Poll(`[...document.querySelectorAll(".upload .bar:last-child .bar-text")].every(e => e.innerText === "5 of 5")`, nil))
-	b.do(t, cdp.Click(`[aria-label="Preview a letter.txt"]`, cdp.ByQuery), cdp.Sleep(500*time.Millisecond))
+	var refused []string
+	b.do(t, cdp.Evaluate(`document.addEventListener("securitypolicyviolation", e => { (window.refused ??= []).push(e.blockedURI); })`, nil),
+		cdp.Click(`[aria-label="Preview note.txt"]`, cdp.ByQuery),
+		cdp.Evaluate(`new Promise(r => { document.querySelector("iframe.preview").onload = () => setTimeout(() => r(window.refused ?? []), 300); })`, &refused, awaited))
+	if len(refused) > 0 {
+		t.Errorf("the page's own policy refuses its preview: %q", refused)
+	}
 	b.shot(t, "preview")
 	var cid string
 	b.do(t, cdp.Evaluate(`[...document.querySelectorAll(".file")].find(f => f.textContent.includes("a letter")).querySelector(".id").title`, &cid))

@@ -72,7 +72,7 @@ function App() {
   return html`<a class="skip" href="#main" onClick=${(e) => { e.preventDefault(); document.querySelector("main").focus(); }}>Skip to the content</a>
     <header><a class="brand" href="#/files"><img src="/ui/icon.svg" alt="" width="24" height="24" /> cairn</a>
       ${inside && html`<nav aria-label="Pages">${pages.map(([p, t]) => html`<a href=${"#/" + p} aria-current=${t === title ? "page" : null}>${t}</a>`)}</nav>`}
-      <div class="end">${inside && html`<span class=${"live " + live.value} role="status">${states[live.value]}</span>`}<${Theme} />
+      <div class="end">${inside && html`<span class=${"stream " + live.value} role="status">${states[live.value]}</span>`}<${Theme} />
       ${inside && html`<button class="quiet" onClick=${() => signOut().catch(() => {})}>Sign out</button>`}</div></header>
     <main id="main" tabindex="-1">
       ${inside === false ? html`<${Signin} error=${refused.value} />`

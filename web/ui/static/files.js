@@ -6,7 +6,7 @@ export const link = (f) => me.value?.gateway && me.value.gateway + "/ipfs/" + f.
 
 export function Chip({ copies, target, goal }) {
   const state = copies === 0 ? "bad" : copies >= (goal ?? target) ? "good" : "some";
-  const word = { good: "safe", some: "growing", bad: "only here" }[state];
+  const word = { good: "safe", some: "fewer", bad: "no copy" }[state];
   return html`<span class=${"chip " + state}>${copies}/${target} <span>${word}</span></span>`;
 }
 

@@ -14,7 +14,7 @@ function Ring({ all }) {
   const self = me.value, [sx, sy] = at(self?.key, 120);
   const up = all.filter((p) => p.up).length;
   const words = `The ring of keys: this peer and ${count(up, "peer")} it is connected to` + (all.length > up ? `, and ${all.length - up} that went down` : "") + ". The table below has the same.";
-  return html`<svg class="ring" viewBox="0 0 300 300" role="img" aria-label=${words}>
+  return html`<svg class="ring" viewBox="15 15 270 270" role="img" aria-label=${words}>
     <circle class="ring-track" cx="150" cy="150" r="120" />
     ${all.filter((p) => p.up).map((p) => { const [x, y] = at(p.key, 120); return html`<path key=${"c" + p.id} class="ring-link" d=${`M${sx} ${sy} Q150 150 ${x} ${y}`} />`; })}
     ${all.map((p) => { const [x, y] = at(p.key, 120); return html`<circle key=${p.id} class=${"ring-peer " + (p.up ? "up" : "down")} cx=${x} cy=${y} r="7"><title>${p.id}</title></circle>`; })}
@@ -33,7 +33,7 @@ export function Network() {
       <ul class="addresses">${(self?.addresses ?? []).map((a) => html`<li><code>${a}</code></li>`)}</ul></div>`
     : html`<div class="network"><figure class="card"><${Ring} all=${all} />
       <figcaption class="dim">Each peer stands where its key does. A block goes to the peers closest to its own key.</figcaption></figure>
-      <div class="card scroll" tabindex="0" role="region" aria-label="Table of peers"><table class="peers"><caption>Peers that this one is or was connected to</caption>
+      <div class="card scroll" tabindex="0" role="region" aria-label="Table of peers"><table class="peers"><caption>Peers, up and down</caption>
         <thead><tr><th scope="col">state</th><th scope="col">peer</th><th scope="col">stores</th><th scope="col">round trip</th><th scope="col">since</th></tr></thead>
         <tbody>${all.map((p) => html`<tr key=${p.id} class=${p.up ? "" : "down"} data-peer=${p.id}>
           <td class="state"><${Dot} up=${p.up} /> ${p.up ? "up" : "down"}</td><td><${Id} value=${p.id} /></td>

@@ -144,6 +144,9 @@ type Signin struct {
 // signin gives a cookie for a code. It is open to all who have one; the guard
 // has seen to it that no page of another origin asks.
 func (s *server) signin(w http.ResponseWriter, r *http.Request) {
+	rc := http.NewResponseController(w)
+	_ = rc.SetReadDeadline(time.Now().Add(s.cfg.Timing.Write)) // a stranger may be asking; without a connection there is none to hold
+	defer func() { _ = rc.SetReadDeadline(time.Time{}) }()     // the connection may serve another request
 	var in Signin
 	if err := json.NewDecoder(io.LimitReader(r.Body, 4<<10)).Decode(&in); err != nil {
 		s.fail(w, r, usage("the sign-in cannot be read: "+err.Error(), `send {"code":"..."}`))

@@ -71,7 +71,7 @@ export function listen() {
   });
   on("peer", (line) => { peers.value = new Map(peers.value).set(line.id, line); });
   on("update", (line) => {
-    if (updates.value.some((u) => u.from === line.from && u.seq === line.seq)) return;
+    if (updates.value.some((u) => u.from === line.from && u.seq === line.seq && u.cid === line.cid)) return;
     updates.value = [{ ...line, heard: Date.now() }, ...updates.value].slice(0, kept);
   });
   s.onerror = (e) => {

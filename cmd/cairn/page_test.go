@@ -284,6 +284,15 @@ func TestThePageStaysShutWithoutACode(t *testing.T) {
 	b.do(t, cdp.Click(`//nav/a[.="Network"]`, cdp.BySearch))
 	b.sees(t, "No other peer yet.")
 	b.blameless(t, "alone")
+
+	// A drop on any page is taken; alone, the peer keeps the file and says so.
+	b.do(t, cdp.Evaluate(`const data = new DataTransfer(); data.items.add(new File(["dropped"], "leaf.txt"));
+		document.querySelector("h1").dispatchEvent(new DragEvent("drop", {dataTransfer: data, bubbles: true, cancelable: true}))`, nil))
+	b.sees(t, "0/5 no copy")
+	b.sees(t, "kept here only")
+	b.blameless(t, "files-alone")
+	b.do(t, cdp.Click(`//button[.="Take off list"]`, cdp.BySearch))
+	b.sees(t, "Nothing yet.")
 	b.do(t, cdp.Click(`//button[.="Sign out"]`, cdp.BySearch))
 	b.sees(t, "Or paste the address")
 	b.do(t, cdp.SendKeys("#code", url+"\r", cdp.ByID))

@@ -27,7 +27,8 @@ var house = map[string]string{
 	"web/gateway":       "blocks",
 	"web/api":           "blocks",
 	"web/api/client":    "blocks web/api",
-	"web":               "web/api web/gateway",
+	"web/ui":            "",
+	"web":               "web/api web/gateway web/ui",
 	"cmd/cairn":         "blocks node node/host web web/api web/api/client",
 }
 

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/cairn-network/cairn/web/gateway"
+	"github.com/cairn-network/cairn/web/ui"
 	"github.com/ipfs/boxo/blockservice"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
@@ -158,6 +159,10 @@ func (s *Server) Run(ctx context.Context, api, gate http.Handler) error {
 func Gateway(bs blockservice.BlockService, hosts []string, reg prometheus.Registerer) http.Handler {
 	return gateway.New(bs, gateway.Config{Hosts: hosts, Metrics: reg})
 }
+
+// Page makes the handler of the page, which goes with the API of the same port;
+// gateway is the URL that its previews come from, "" for none.
+func Page(gateway string) http.Handler { return ui.New(gateway) }
 
 // Close gives the ports back if Run was not called; after Run it does nothing.
 func (s *Server) Close() error {

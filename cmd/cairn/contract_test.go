@@ -56,6 +56,7 @@ var contract = []contractLeaf{
 	{name: "cairn pin rm", args: "--peer p1 CID"},
 	{name: "cairn rm", args: "--peer p0 CID"},
 	{name: "cairn updates", args: "--peer p1 --count 1", during: "put --peer p0 --announce file"},
+	{name: "cairn ui", args: "--peer p0 --no-browser"},
 	{name: "cairn testnet logs", args: "p0"},
 	{name: "cairn testnet kill", args: "p1"},
 	{name: "cairn testnet start", args: "p1"},

@@ -144,6 +144,7 @@ type ready struct {
 	ID      string `json:"id"`
 	API     string `json:"api"`
 	Gateway string `json:"gateway,omitempty"`
+	Page    string `json:"page,omitempty"` // opens the page once, within api.CodeLife
 	Home    string `json:"home"`
 }
 
@@ -157,6 +158,7 @@ func (p *program) say(r ready) {
 		if r.Gateway != "" {
 			fmt.Fprintf(p.out, "gateway  %s/ipfs/CID\n", r.Gateway)
 		}
+		fmt.Fprintf(p.out, "page     %s\n", r.Page)
 	case r.State == "alone":
 		fmt.Fprintln(p.out, "ready: no other peer yet; what is put is kept here only")
 	default:
@@ -172,7 +174,7 @@ func metrics(n *node.Node) (*prometheus.Registry, http.Handler) {
 }
 
 // faces makes the two handlers of n.
-func faces(n *node.Node, srv *web.Server, home node.Home, cfg node.Config, done <-chan struct{}, log logger) (apiFace, gatewayFace http.Handler, err error) {
+func faces(n *node.Node, srv *web.Server, home node.Home, cfg node.Config, door *api.Door, done <-chan struct{}, log logger) (apiFace, gatewayFace http.Handler, err error) {
 	token, err := readLine(home.TokenFile())
 	if err != nil {
 		return nil, nil, fmt.Errorf("daemon: token: %w", err)
@@ -181,6 +183,7 @@ func faces(n *node.Node, srv *web.Server, home node.Home, cfg node.Config, done 
 	gatewayFace = web.Gateway(n.BlockService(), cfg.Gateway.Hosts, reg)
 	apiFace = api.New(&face{n, srv.APIURL(), srv.GatewayURL()}, api.Config{
 		Token: token, Hosts: cfg.API.Hosts, OpenMetrics: cfg.API.OpenMetrics, Metrics: counted,
+		Page: web.Page(srv.GatewayURL()), Door: door,
 		Done: done, Log: log.With("part", "api"),
 	})
 	return apiFace, gatewayFace, nil
@@ -199,7 +202,8 @@ func (p *program) serve(ctx context.Context, home node.Home, cfg node.Config, lo
 	}
 	defer srv.Close()
 	g, ctx := errgroup.WithContext(ctx)
-	apiFace, gatewayFace, err := faces(n, srv, home, cfg, ctx.Done(), log)
+	door := &api.Door{}
+	apiFace, gatewayFace, err := faces(n, srv, home, cfg, door, ctx.Done(), log)
 	if err != nil {
 		return err
 	}
@@ -211,8 +215,11 @@ func (p *program) serve(ctx context.Context, home node.Home, cfg node.Config, lo
 	g.Go(func() error { return srv.Run(ctx, apiFace, gatewayFace) })
 	g.Go(func() error { return supervised(ctx, srv.APIURL()) })
 	g.Go(func() error {
-		r := ready{"status", "starting", n.Status().ID.String(), srv.APIURL(), srv.GatewayURL(), filepath.Dir(home.Data)}
+		code, _ := door.NewCode()
+		page := srv.APIURL() + api.SigninPath(code)
+		r := ready{"status", "starting", n.Status().ID.String(), srv.APIURL(), srv.GatewayURL(), page, filepath.Dir(home.Data)}
 		p.say(r)
+		r.Page = "" // was said
 		if r.State = settled(ctx, n); r.State != "" {
 			p.say(r)
 		}

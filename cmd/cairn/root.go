@@ -80,7 +80,7 @@ their CID; 130 interrupted. Any other is a failure.`,
 	f.DurationVar(&p.timeout, "timeout", time.Minute, "give up after this `time` without progress; 0 is never")
 	f.StringVar(&p.progress, "progress", "auto", "auto, plain, json or none: how progress is shown on stderr")
 	root.AddCommand(p.daemonCmd(), p.putCmd(), p.getCmd(), p.catCmd(), p.healthCmd(), p.peersCmd(),
-		p.swarmCmd(), p.bootstrapCmd(), p.idCmd(), p.updatesCmd(), p.versionCmd(), p.testnetCmd())
+		p.swarmCmd(), p.bootstrapCmd(), p.idCmd(), p.updatesCmd(), p.uiCmd(), p.versionCmd(), p.testnetCmd())
 	root.AddCommand(p.initCmd(), p.configCmd(), p.pathsCmd(), p.doctorCmd(), p.completionCmd())
 	if err := p.complete(root); err != nil {
 		panic("cairn: " + err.Error()) // two completions of one flag

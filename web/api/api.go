@@ -14,6 +14,8 @@ type Config struct {
 	Hosts       []string        // names allowed in Host beside localhost, 127.0.0.1 and [::1]; any port
 	OpenMetrics bool            // metrics need no token
 	Metrics     http.Handler    // nil: there are none
+	Page        http.Handler    // at / and under /ui/, without the token; nil: there is none
+	Door        *Door           // lets browsers in; nil: one of its own
 	Done        <-chan struct{} // closed when the peer stops; ends puts whose client has left; nil: never
 	Timing      Timing
 	Log         *slog.Logger // nil discards
@@ -28,6 +30,7 @@ type Timing struct {
 	Write     time.Duration // for a client to take a line; 0 is 10 s
 	Status    time.Duration // between two status lines of a put; 0 is 100 ms
 	Heartbeat time.Duration // of streams with nothing to say; 0 is 15 s
+	Poll      time.Duration // between two looks at who is connected, for events; 0 is 1 s
 }
 
 func (t Timing) withDefaults() Timing {
@@ -41,6 +44,7 @@ func (t Timing) withDefaults() Timing {
 		{&t.Write, 10 * time.Second},
 		{&t.Status, 100 * time.Millisecond},
 		{&t.Heartbeat, 15 * time.Second},
+		{&t.Poll, time.Second},
 	} {
 		if *d.p == 0 {
 			*d.p = d.v
@@ -53,6 +57,9 @@ func (c Config) withDefaults() Config {
 	c.Timing = c.Timing.withDefaults()
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Door == nil {
+		c.Door = &Door{}
 	}
 	return c
 }
@@ -76,7 +83,7 @@ func New(n Node, cfg Config) http.Handler {
 	for path, some := range methods {
 		mux.HandleFunc(path, s.notAllowed(some))
 	}
-	mux.HandleFunc("/", s.nothingHere)
+	mux.HandleFunc("/", s.elsewhere)
 	return s.guard(mux)
 }
 
@@ -102,6 +109,10 @@ func (s *server) routes() []route {
 		{"POST", "/api/v1/swarm/connect", s.connect},
 		{"GET", "/api/v1/version", s.version},
 		{"GET", "/api/v1/updates", s.updates},
+		{"GET", "/api/v1/events", s.events},
+		{"POST", "/api/v1/signin", s.signin},
+		{"POST", "/api/v1/signin/code", s.signinCode},
+		{"POST", "/api/v1/signout", s.signout},
 		{"GET", "/api/v1/openapi.json", s.openapi},
 		{"GET", "/healthz", s.healthz},
 		{"GET", "/readyz", s.readyz},

@@ -110,6 +110,11 @@ func node(data string) *fake {
 // serve runs the API of n.
 func serve(t *testing.T, n *fake, cfg api.Config) *httptest.Server {
 	t.Helper()
+	return serveNode(t, n, cfg)
+}
+
+func serveNode(t *testing.T, n api.Node, cfg api.Config) *httptest.Server {
+	t.Helper()
 	cfg.Token = token
 	srv := httptest.NewServer(api.New(n, cfg))
 	t.Cleanup(srv.Close)

@@ -62,8 +62,11 @@ func (s *server) admit(r *http.Request) error {
 	if from := r.Header.Values("Origin"); len(from) > 1 || len(from) == 1 && !sameOrigin(from[0], r.Host) {
 		return &refusal{http.StatusForbidden, CodeForbidden, "requests of other origins are not served", ""}
 	}
-	if s.open(r) || s.token(r) {
+	if s.open(r) || s.ofPage(r) || s.token(r) || s.cookie(r) {
 		return nil
+	}
+	if s.cfg.Token != "" && s.cfg.Door.knows(s.session(r)) {
+		return &refusal{http.StatusForbidden, CodeForbidden, "the cookie counts only in requests of the page itself", "send Authorization: Bearer with the token"}
 	}
 	return &refusal{http.StatusUnauthorized, CodeUnauthorized, "the token is missing or wrong", "send Authorization: Bearer with the token in the file api.token of this peer's home"}
 }
@@ -71,7 +74,7 @@ func (s *server) admit(r *http.Request) error {
 // open reports whether r needs no token.
 func (s *server) open(r *http.Request) bool {
 	switch r.URL.Path {
-	case "/healthz":
+	case "/healthz", "/api/v1/signin":
 		return true
 	case "/readyz":
 		return !r.URL.Query().Has("verbose")

@@ -1,0 +1,171 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+// The types of the lines of the events, beside [UpdateLine].
+const (
+	LineID    = "id"    // first, and whenever it changed
+	LinePeers = "peers" // second: all that are connected
+	LinePeer  = "peer"  // one came, changed or went
+)
+
+// idEvery is how many looks at the peers go by between two at the peer itself,
+// which cost more.
+const idEvery = 5
+
+// IDLine is the peer that is asked.
+type IDLine struct {
+	Type string `json:"type"`
+	ID
+	Key string `json:"key"` // its place on the ring of keys, in hexadecimal
+}
+
+// PeersLine is every connected peer.
+type PeersLine struct {
+	Type  string     `json:"type"`
+	Peers []PeerLine `json:"peers"`
+}
+
+// PeerLine is a peer that came, changed or went.
+type PeerLine struct {
+	Type string `json:"type,omitempty"`
+	Peer
+	Key string    `json:"key"` // its place on the ring of keys, in hexadecimal
+	Up  bool      `json:"up"`
+	At  time.Time `json:"at"` // when that was seen
+}
+
+// events streams all that a page shows live, until the client leaves: how the
+// peer is doing, who came and went, and announcements. It has the two forms of
+// [server.updates]. Who is connected is looked at once a Timing.Poll.
+func (s *server) events(w http.ResponseWriter, r *http.Request) {
+	if p := query(r); p.err != nil {
+		s.fail(w, r, p.err)
+		return
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	var others sync.WaitGroup
+	defer func() {
+		cancel()
+		others.Wait()
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // the connection may serve another request
+	}()
+	st := &stream{w: w, rc: http.NewResponseController(w), limit: s.cfg.Timing.Write, left: cancel}
+	event, alive, kind := sse, ":\n\n", "text/event-stream"
+	if strings.Contains(r.Header.Get("Accept"), "application/x-ndjson") {
+		event, alive, kind = ndjson, "\n", "application/x-ndjson"
+	}
+	w.Header().Set("Content-Type", kind)
+	heard := s.n.Updates(ctx) // listens from here on
+	l := look{n: s.n, say: func(name string, v any) { st.send(event(name, "", v)) }}
+	l.first()
+	others.Go(func() { // ends with ctx
+		for u, err := range heard {
+			if err != nil {
+				if ctx.Err() == nil {
+					_, code, hint := describe(err)
+					st.send(event("error", "", ErrorLine{Type: LineError, Code: code, Message: err.Error(), Hint: hint}))
+				}
+				return
+			}
+			st.send(event("update", fmt.Sprintf("%s/%d", u.From, u.Seq), UpdateLine{"update", u}))
+			if ctx.Err() != nil {
+				return
+			}
+		}
+	})
+	poll, beat := time.NewTicker(s.cfg.Timing.Poll), time.NewTicker(s.cfg.Timing.Heartbeat)
+	defer poll.Stop()
+	defer beat.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-poll.C:
+			l.again()
+		case <-beat.C:
+			st.send([]byte(alive))
+		}
+	}
+}
+
+// look compares what is with what was told.
+type look struct {
+	n     Node
+	say   func(name string, v any)
+	id    ID
+	peers map[string]Peer
+	turn  int
+}
+
+func (l *look) first() {
+	l.id, l.peers = l.n.ID(), map[string]Peer{}
+	l.id.Addresses = list(l.id.Addresses)
+	l.say(LineID, IDLine{LineID, l.id, keyOf(l.id.ID)})
+	all, at := []PeerLine{}, time.Now().UTC()
+	for _, p := range l.n.Peers() {
+		l.peers[p.ID] = p
+		all = append(all, peerLine("", p, true, at))
+	}
+	l.say(LinePeers, PeersLine{LinePeers, all})
+}
+
+func (l *look) again() {
+	now, at, changed := map[string]Peer{}, time.Now().UTC(), false
+	for _, p := range l.n.Peers() {
+		now[p.ID] = p
+		if was, ok := l.peers[p.ID]; !ok || !alike(was, p) {
+			l.say(LinePeer, peerLine(LinePeer, p, true, at))
+			changed = changed || !ok
+		}
+	}
+	for id, p := range l.peers {
+		if _, ok := now[id]; !ok {
+			l.say(LinePeer, peerLine(LinePeer, p, false, at))
+			changed = true
+		}
+	}
+	l.peers = now
+	if l.turn++; !changed && l.turn%idEvery != 0 {
+		return
+	}
+	id := l.n.ID()
+	id.Addresses = list(id.Addresses)
+	if !reflect.DeepEqual(id, l.id) {
+		l.id = id
+		l.say(LineID, IDLine{LineID, id, keyOf(id.ID)})
+	}
+}
+
+func peerLine(kind string, p Peer, up bool, at time.Time) PeerLine {
+	p.Addresses = list(p.Addresses)
+	return PeerLine{kind, p, keyOf(p.ID), up, at}
+}
+
+// alike leaves the latency out, which changes all the time.
+func alike(a, b Peer) bool {
+	return a.Member == b.Member && a.Agent == b.Agent && slices.Equal(a.Addresses, b.Addresses)
+}
+
+// keyOf is where a peer stands on the ring of keys; "" for what is no peer id.
+func keyOf(id string) string {
+	p, err := peer.Decode(id)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(p))
+	return hex.EncodeToString(sum[:])
+}

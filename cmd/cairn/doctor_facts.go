@@ -95,7 +95,7 @@ func ask(ctx context.Context, home node.Home) (id *api.ID, stale bool, err error
 // modes looks at who may read what only the owner should.
 func modes(home node.Home) ([]mode, error) {
 	if runtime.GOOS == "windows" {
-		return nil, errors.New("Windows keeps them in another way, which is not looked at")
+		return nil, errors.New("not looked at: this system keeps them in another way")
 	}
 	var all []mode
 	for _, f := range []struct {
@@ -214,7 +214,7 @@ func fileClock(home node.Home) (d time.Duration, err error) {
 	if err != nil {
 		return 0, err
 	}
-	return info.ModTime().Sub(time.Now()), nil
+	return time.Until(info.ModTime()), nil
 }
 
 // released is a time before which this program cannot run: of its commit, or of

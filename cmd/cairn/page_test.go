@@ -112,7 +112,7 @@ func (b *browser) blameless(t *testing.T, where string) {
 		b.do(t, cdp.Sleep(300*time.Millisecond), // colours fade
 			cdp.Evaluate(string(axe)+";0", nil),
 			cdp.Evaluate(`axe.run(document, {iframes: false}).then(r => JSON.stringify({passes: r.passes.length, violations: r.violations.map(v => [v.id, v.nodes.map(n => n.html + " " + n.failureSummary)])}))`,
-				&found, awaited))
+				&found, pageAwaited))
 		var r struct {
 			Passes     int
 			Violations []any
@@ -127,7 +127,7 @@ func (b *browser) blameless(t *testing.T, where string) {
 	}
 }
 
-func awaited(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }
+func pageAwaited(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }
 
 // pageNet starts a testnet of n peers and gives the URL that opens the page of p0.
 func pageNet(t *testing.T, n int) (w pageNetwork, url string) {
@@ -203,7 +203,7 @@ func TestThePageShowsAFileAndItsNetwork(t *testing.T) {
 	var refused []string
 	b.do(t, cdp.Evaluate(`document.addEventListener("securitypolicyviolation", e => { (window.refused ??= []).push(e.blockedURI); })`, nil),
 		cdp.Click(`[aria-label="Preview note.txt"]`, cdp.ByQuery),
-		cdp.Evaluate(`new Promise(r => { document.querySelector("iframe.preview").onload = () => setTimeout(() => r(window.refused ?? []), 300); })`, &refused, awaited))
+		cdp.Evaluate(`new Promise(r => { document.querySelector("iframe.preview").onload = () => setTimeout(() => r(window.refused ?? []), 300); })`, &refused, pageAwaited))
 	if len(refused) > 0 {
 		t.Errorf("the page's own policy refuses its preview: %q", refused)
 	}

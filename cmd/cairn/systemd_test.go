@@ -50,18 +50,14 @@ func TestDaemonTellsSystemd(t *testing.T) {
 	if _, err := end(); err != nil {
 		t.Fatal(err)
 	}
-	for {
+	for got := "WATCHDOG=1"; got == "WATCHDOG=1"; { // one more may have been on its way
 		select {
-		case got := <-heard:
-			if got == "WATCHDOG=1" {
-				continue // one more was on its way
-			}
-			if got != "STOPPING=1" {
-				t.Errorf("heard %q", got)
-			}
-			return
-		default:
+		case got = <-heard:
+		case <-time.After(20 * time.Second):
 			t.Fatal("did not hear that it stops")
+		}
+		if got != "WATCHDOG=1" && got != "STOPPING=1" {
+			t.Errorf("heard %q", got)
 		}
 	}
 }

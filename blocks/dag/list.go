@@ -80,20 +80,26 @@ func (l *lister) shard(ctx context.Context, n ipld.Node, fsn *unixfs.FSNode, dep
 	if depth > maxShardDepth || fanout == 0 || fanout > maxFanout || fanout&(fanout-1) != 0 {
 		return fmt.Errorf("%s: a shard of %d at depth %d", n.Cid(), fanout, depth)
 	}
-	prefix := len(fmt.Sprintf("%X", fanout-1))
-	for _, link := range n.Links() {
-		if len(link.Name) < prefix {
-			return fmt.Errorf("%s: a shard with a link %q", n.Cid(), link.Name)
+	prefix, links := len(fmt.Sprintf("%X", fanout-1)), n.Links()
+	var ahead map[cid.Cid]ipld.Node // of the next few links, those that lead to further blocks
+	for i, link := range links {
+		if i%lookAhead == 0 {
+			ahead = l.many(ctx, links[i:min(i+lookAhead, len(links))], func(s *ipld.Link) bool { return len(s.Name) == prefix })
 		}
-		if len(link.Name) > prefix {
+		switch {
+		case len(link.Name) < prefix:
+			return fmt.Errorf("%s: a shard with a link %q", n.Cid(), link.Name)
+		case len(link.Name) > prefix:
 			if err := l.found(ctx, &ipld.Link{Name: link.Name[prefix:], Size: link.Size, Cid: link.Cid}); err != nil {
 				return err
 			}
 			continue
 		}
-		sub, err := l.ng.Get(ctx, link.Cid)
-		if err != nil {
-			return err
+		sub, err := ahead[link.Cid], error(nil)
+		if sub == nil {
+			if sub, err = l.ng.Get(ctx, link.Cid); err != nil { // it says why
+				return err
+			}
 		}
 		subfsn, err := unixfs.ExtractFSNode(sub)
 		if err != nil {
@@ -109,6 +115,27 @@ func (l *lister) shard(ctx context.Context, n ipld.Node, fsn *unixfs.FSNode, dep
 	return nil
 }
 
+// many gets the blocks of those links that are wanted, at once; what cannot be had is
+// not among them.
+func (l *lister) many(ctx context.Context, links []*ipld.Link, wanted func(*ipld.Link) bool) map[cid.Cid]ipld.Node {
+	var ask []cid.Cid
+	for _, link := range links {
+		if wanted(link) {
+			ask = append(ask, link.Cid)
+		}
+	}
+	if len(ask) == 0 {
+		return nil
+	}
+	got := make(map[cid.Cid]ipld.Node, len(ask))
+	for o := range l.ng.GetMany(ctx, ask) {
+		if o.Err == nil {
+			got[o.Node.Cid()] = o.Node
+		}
+	}
+	return got
+}
+
 func (l *lister) found(ctx context.Context, link *ipld.Link) error {
 	if l.next = append(l.next, link); len(l.next) < lookAhead {
 		return nil
@@ -118,20 +145,7 @@ func (l *lister) found(ctx context.Context, link *ipld.Link) error {
 
 // flush yields what was found. Blocks that say what an entry is are asked for at once.
 func (l *lister) flush(ctx context.Context) error {
-	var ask []cid.Cid
-	for _, link := range l.next {
-		if link.Cid.Type() == cid.DagProtobuf {
-			ask = append(ask, link.Cid)
-		}
-	}
-	got := make(map[cid.Cid]ipld.Node, len(ask))
-	if len(ask) > 0 {
-		for o := range l.ng.GetMany(ctx, ask) {
-			if o.Err == nil {
-				got[o.Node.Cid()] = o.Node
-			}
-		}
-	}
+	got := l.many(ctx, l.next, func(link *ipld.Link) bool { return link.Cid.Type() == cid.DagProtobuf })
 	if err := ctx.Err(); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"slices"
@@ -68,18 +69,19 @@ func (p *program) ls(ctx context.Context, w *watch, c *client.Client, path strin
 		}
 	}
 	slices.SortFunc(all, func(a, b blocks.Entry) int { return strings.Compare(a.Name, b.Name) })
+	out := bufio.NewWriter(p.out) // there may be very many
 	for _, e := range all {
 		if !long {
-			fmt.Fprintln(p.out, nameIn(e))
+			fmt.Fprintln(out, nameIn(e))
 			continue
 		}
 		bytes := "-"
 		if e.Size >= 0 && e.Kind != blocks.KindDir {
 			bytes = strconv.FormatInt(e.Size, 10)
 		}
-		fmt.Fprintf(p.out, "%s  %12s  %s\n", e.CID, bytes, nameIn(e)+leads(e.Target))
+		fmt.Fprintf(out, "%s  %12s  %s\n", e.CID, bytes, nameIn(e)+leads(e.Target))
 	}
-	return nil
+	return out.Flush()
 }
 
 // nameIn is the name of e as a listing shows it.

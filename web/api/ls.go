@@ -79,13 +79,13 @@ func (s *server) ls(w http.ResponseWriter, r *http.Request) {
 	}
 	var flushed time.Time
 	for e, err := range s.n.List(ctx, name) {
-		watch.Reset(idle)
 		if err != nil && !begun {
 			s.fail(w, r, because(ctx, err))
 			return
 		}
 		begin()
-		if rc.SetWriteDeadline(time.Now().Add(idle)) != nil {
+		due := time.Since(flushed) > s.cfg.Timing.Status
+		if due && rc.SetWriteDeadline(time.Now().Add(idle)) != nil {
 			return
 		}
 		if err != nil {
@@ -95,7 +95,8 @@ func (s *server) ls(w http.ResponseWriter, r *http.Request) {
 		if enc.Encode(NewEntry(e)) != nil {
 			return
 		}
-		if time.Since(flushed) > s.cfg.Timing.Status {
+		if due {
+			watch.Reset(idle)
 			flushed = time.Now()
 			_ = rc.Flush() // the next Encode tells
 		}

@@ -23,6 +23,8 @@ import (
 	"time"
 
 	"github.com/cairn-network/cairn/dht/keyspace"
+	ds "github.com/ipfs/go-datastore"
+	dssync "github.com/ipfs/go-datastore/sync"
 	kad "github.com/libp2p/go-libp2p-kad-dht"
 	"github.com/libp2p/go-libp2p-kad-dht/amino"
 	kbucket "github.com/libp2p/go-libp2p-kbucket"
@@ -100,6 +102,7 @@ type Router struct {
 
 	ready   chan struct{} // closed when warm
 	changed chan struct{} // 1-buffered: members came or went
+	gone    chan struct{} // 1-buffered: a member was lost, so a grace has begun
 
 	mu      sync.Mutex
 	state   State                // guarded by mu
@@ -117,7 +120,9 @@ type attempt struct {
 // New joins h to the DHT. Close the Router before h.
 func New(h host.Host, cfg Config) (*Router, error) {
 	cfg = cfg.withDefaults()
-	opts := []kad.Option{kad.ProtocolPrefix(cfg.prefix()), kad.BootstrapPeers(cfg.Bootstrap...)}
+	records := &bounded{Batching: dssync.MutexWrap(ds.NewMapDatastore()), most: maxRecords}
+	opts := []kad.Option{kad.ProtocolPrefix(cfg.prefix()), kad.BootstrapPeers(cfg.Bootstrap...),
+		kad.DisableValues(), kad.Datastore(records)}
 	if cfg.Private {
 		opts = append(opts, kad.Mode(kad.ModeServer), kad.AddressFilter(nil))
 	} else {
@@ -131,7 +136,7 @@ func New(h host.Host, cfg Config) (*Router, error) {
 	}
 	r := &Router{
 		host: h, kad: d, cfg: cfg, self: h.ID(), state: Starting,
-		ready: make(chan struct{}), changed: make(chan struct{}, 1),
+		ready: make(chan struct{}), changed: make(chan struct{}, 1), gone: make(chan struct{}, 1),
 		view:  view{members: map[peer.ID]*member{}},
 		dials: map[peer.ID]*attempt{},
 	}
@@ -327,19 +332,25 @@ func (r *Router) try(ctx context.Context, p peer.ID, a *attempt) bool {
 	limited, cancel := context.WithTimeout(network.WithForceDirectDial(ctx, "candidate holder"), limit)
 	defer cancel()
 	err := r.host.Connect(limited, info)
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	defer close(a.done)
-	if err == nil || ctx.Err() != nil {
-		if r.dials[p] == a {
-			delete(r.dials, p)
-		}
+	if r.ended(p, a, err == nil || ctx.Err() != nil) {
 		return err == nil
 	}
-	a.end = time.Now()
-	r.view.lost(p, a.end)
+	r.lose(p)
 	r.cfg.Log.Debug("candidate not reached", "peer", p, "err", err)
 	return false
+}
+
+// ended enters how a dial ended, and gives back whether it says nothing against p.
+func (r *Router) ended(p peer.ID, a *attempt, fine bool) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !fine {
+		a.end = time.Now()
+	} else if r.dials[p] == a {
+		delete(r.dials, p)
+	}
+	return fine
 }
 
 func (r *Router) inGrace(p peer.ID) bool {

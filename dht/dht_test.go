@@ -186,7 +186,18 @@ func TestSeatIsKeptForTheGrace(t *testing.T) {
 		if live, _, _ := asker.Closest(t.Context(), h, 8); slices.Contains(live, before[lost]) {
 			t.Error("Closest gives a dead member")
 		}
-		time.Sleep(grace)
+		for drained := false; !drained; { // what changed until now
+			select {
+			case <-asker.Changed():
+			default:
+				drained = true
+			}
+		}
+		select {
+		case <-asker.Changed():
+		case <-time.After(grace):
+			t.Error("nobody is told that the grace is over")
+		}
 		ids, _, err = asker.Seats(t.Context(), h, 8)
 		if err != nil || slices.Contains(ids, before[lost]) || len(ids) != 7 {
 			t.Errorf("after the grace: %v, %v", ids, err)

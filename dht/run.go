@@ -181,6 +181,7 @@ func (r *Router) watch(ctx context.Context) error {
 					redials.Go(func() { r.redial(ctx, e.Peer) })
 				}
 			}
+		case <-r.gone:
 		case <-due.C:
 		}
 		r.mu.Lock()
@@ -243,9 +244,7 @@ func (r *Router) redial(ctx context.Context, p peer.ID) {
 		}
 		r.mu.Unlock()
 	}
-	r.mu.Lock()
-	r.view.lost(p, time.Now())
-	r.mu.Unlock()
+	r.lose(p)
 	r.cfg.Log.Debug("member lost", "peer", p)
 	r.wake() // its blocks may need copies before its grace is over
 }
@@ -274,5 +273,18 @@ func sleep(ctx context.Context, d time.Duration) bool {
 		return ctx.Err() == nil
 	case <-ctx.Done():
 		return false
+	}
+}
+
+// lose notes that p cannot be reached, and sees to it that its grace is watched.
+func (r *Router) lose(p peer.ID) {
+	r.mu.Lock()
+	if r.host.Network().Connectedness(p) != network.Connected { // it may have come back from its side
+		r.view.lost(p, time.Now())
+	}
+	r.mu.Unlock()
+	select {
+	case r.gone <- struct{}{}:
+	default:
 	}
 }

@@ -62,7 +62,7 @@ type Node struct {
 	stop   []func() error // what was opened, in order
 
 	mu      sync.Mutex
-	writing map[string]int // guarded by mu: blocks of puts that are in their first phase
+	writing map[string]claims // guarded by mu: blocks of puts that are in their first phase
 }
 
 // Parts are what a peer is made from. They stay the caller's to close, after the node.
@@ -132,7 +132,7 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 		log = slog.New(slog.DiscardHandler)
 	}
 	n := &Node{cfg: cfg, key: p.Key, host: p.Host, store: p.Store, ledger: p.Ledger, log: log,
-		began: time.Now(), writing: map[string]int{}}
+		began: time.Now(), writing: map[string]claims{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.Close())

@@ -214,3 +214,40 @@ func TestFailedPutLeavesNothing(t *testing.T) {
 type failing struct{ err error }
 
 func (f *failing) Read([]byte) (int, error) { return 0, f.err }
+
+// A put that is given up takes nothing from one of the same bytes that was kept
+// meanwhile, whichever of the two began first.
+func TestFailedPutTakesNothingFromAKeptOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		w := nodetest.New(t, 1, nodetest.Config())
+		data, n := blockstest.Random(6, 9<<20), w.Nodes[0]
+		gate, end := make(chan struct{}), make(chan error)
+		go func() { // writes all of it, and fails at its end
+			r := io.MultiReader(bytes.NewReader(data), &waiting{gate}, &failing{errors.New("cable cut")})
+			_, err := n.Put(ctx, r, blocks.PutOptions{NoPlace: true}, nil)
+			end <- err
+		}()
+		synctest.Wait()
+		rc, err := n.Put(ctx, bytes.NewReader(data), blocks.PutOptions{NoPlace: true}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		close(gate)
+		if err := <-end; err == nil {
+			t.Fatal("the cut put was kept")
+		}
+		f, err := n.Get(ctx, rc.Root.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if got, err := io.ReadAll(f); err != nil || !bytes.Equal(got, data) {
+			t.Fatalf("%d bytes, %v: the kept put lost blocks", len(got), err)
+		}
+	})
+}
+
+type waiting struct{ c chan struct{} }
+
+func (w *waiting) Read([]byte) (int, error) { <-w.c; return 0, io.EOF }

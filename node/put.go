@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -65,7 +64,10 @@ func (n *Node) put(ctx context.Context, what content, o blocks.PutOptions, tell 
 	}
 
 	// Phase one: it is all here, on the disk, and we know its name.
+	// Until it is held or pinned another put that fails must not take it away again.
 	w, err := n.write(ctx, what, o.Profile) // blocks → local store
+	kept := false
+	defer func() { n.release(w.fresh, kept) }()
 	if err != nil {
 		return rc, fmt.Errorf("put: %w", err)
 	}
@@ -76,6 +78,7 @@ func (n *Node) put(ctx context.Context, what content, o blocks.PutOptions, tell 
 		if err := n.ledger.Pin(ctx, pin); err != nil {
 			return rc, fmt.Errorf("put: %w", err)
 		}
+		kept = true
 		n.record.add(pin.Root)
 		return rc, nil
 	}
@@ -91,10 +94,11 @@ func (n *Node) put(ctx context.Context, what content, o blocks.PutOptions, tell 
 		return rc, fmt.Errorf("put: %w", err)
 	}
 
+	kept = true
 	n.record.add(pin.Root)
 
 	// Phase two belongs to Run; we wait for as much of it as was asked for.
-	kept := time.Now()
+	placing := time.Now()
 	job := n.set.Queue(lease, pin)
 	rc.Progress, err = job.Wait(ctx, o.Wait, tell) // → holders → quorum
 	rc.Holders, rc.Least = job.Holders()
@@ -102,7 +106,7 @@ func (n *Node) put(ctx context.Context, what content, o blocks.PutOptions, tell 
 		return rc, fmt.Errorf("put: %w", err)
 	}
 	if o.Wait != blocks.WaitLocal {
-		n.count.placed.Observe(time.Since(kept).Seconds())
+		n.count.placed.Observe(time.Since(placing).Seconds())
 	}
 	if o.Announce {
 		if _, err := n.bus.Publish(ctx, pubsub.Update{Root: rc.Root.String(), Name: o.Name, Size: rc.Size}); err != nil { // → announcement
@@ -156,6 +160,7 @@ type written struct {
 	size   int64          // bytes of its files
 	bytes  int64          // of its distinct blocks
 	hashes []mh.Multihash // of those, in the order they were made
+	fresh  []mh.Multihash // those that were not there before: claimed until they are released
 }
 
 // The store is given this much at a time: enough to share a sync, little enough
@@ -166,14 +171,14 @@ const (
 )
 
 // write keeps the blocks of what. If that fails the blocks that were not there
-// before are taken out again.
+// before are the caller's to release.
 func (n *Node) write(ctx context.Context, what content, profile string) (w written, err error) {
 	layout, err := dag.Profile(profile)
 	if err != nil {
 		return w, err
 	}
 	seen, fresh := map[string]bool{}, []mh.Multihash(nil)
-	defer func() { n.written(fresh, err) }()
+	defer func() { w.fresh = fresh }()
 	var batch []blocks.Block
 	var waiting int
 	flush := func() error {
@@ -212,7 +217,14 @@ func (n *Node) write(ctx context.Context, what content, profile string) (w writt
 	return w, flush()
 }
 
-// claim notes that a put is about to write h, and reports whether h is not there yet.
+// claims is how many puts are writing a block, and whether one of them was kept.
+type claims struct {
+	puts int
+	kept bool
+}
+
+// claim notes that a put is about to write h, and reports whether h is not there yet,
+// or only because of puts that have not come to their end.
 func (n *Node) claim(ctx context.Context, h mh.Multihash) (fresh bool, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -220,36 +232,35 @@ func (n *Node) claim(ctx context.Context, h mh.Multihash) (fresh bool, err error
 	if err != nil {
 		return false, err
 	}
-	if there && n.writing[string(h)] == 0 {
+	c := n.writing[string(h)]
+	if there && c.puts == 0 {
 		return false, nil
 	}
-	n.writing[string(h)]++
+	c.puts++
+	n.writing[string(h)] = c
 	return true, nil
 }
 
-// written gives back the claims of a put; if the put failed, the blocks that it
-// alone has brought go.
-func (n *Node) written(claimed []mh.Multihash, failed error) {
+// release gives back the claims of a put that was kept, or was not. The blocks of puts
+// none of which was kept go, unless they are held for somebody.
+func (n *Node) release(claimed []mh.Multihash, kept bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	ctx := context.Background() // the put's own may be what ended it
-	var errs []error
+	var gone []mh.Multihash
 	for _, h := range claimed {
-		k := string(h)
-		if n.writing[k]--; n.writing[k] > 0 {
-			continue // another put is writing it too, and will decide
-		}
-		delete(n.writing, k)
-		if failed == nil {
+		c := n.writing[string(h)]
+		c.puts, c.kept = c.puts-1, c.kept || kept
+		if c.puts > 0 {
+			n.writing[string(h)] = c
 			continue
 		}
-		if ls, err := n.ledger.Leases(ctx, h); err != nil || len(ls) > 0 {
-			errs = append(errs, err)
-			continue
+		delete(n.writing, string(h))
+		if !c.kept {
+			gone = append(gone, h)
 		}
-		errs = append(errs, n.store.Delete(ctx, h))
 	}
-	if err := errors.Join(errs...); err != nil {
+	// The put's own context may be what ended it.
+	if err := n.set.Forget(context.Background(), gone...); err != nil {
 		n.log.Warn("blocks of a failed put are left over", "err", err)
 	}
 }

@@ -188,6 +188,8 @@ func (s Blockstore) DeleteBlock(ctx context.Context, c cid.Cid) error {
 	return s.Store.Delete(ctx, c.Hash())
 }
 
+// Put and PutMany keep what was read, if there is room for it: a full disk is no reason
+// for a reader not to read.
 func (s Blockstore) Put(ctx context.Context, b block.Block) error {
 	return s.PutMany(ctx, []block.Block{b})
 }
@@ -204,7 +206,11 @@ func (s Blockstore) PutMany(ctx context.Context, bs []block.Block) error {
 			return fmt.Errorf("fetch: keep: %w", err)
 		}
 	}
-	return s.Store.Put(ctx, own...)
+	err := s.Store.Put(ctx, own...)
+	if errors.Is(err, blocks.ErrFull) {
+		return nil
+	}
+	return err
 }
 
 // AllKeysChan closes early when the walk fails: boxo's interface cannot say so.

@@ -31,6 +31,8 @@ func (s *Set) Offer(ctx context.Context, from peer.ID, l blocks.Lease, h mh.Mult
 	if !slices.Contains(near, s.self) {
 		return false, &wire.Refusal{Code: wire.NotResponsible, Reason: "not near enough"}
 	}
+	s.entering.RLock()
+	defer s.entering.RUnlock()
 	err = s.store.View(ctx, h, func([]byte) error { return nil }) // what is rotten is wanted again
 	if err == nil {
 		return true, s.hold(ctx, l, h, size)
@@ -43,6 +45,8 @@ func (s *Set) Offer(ctx context.Context, from peer.ID, l blocks.Lease, h mh.Mult
 
 // Keep implements wire.Keeper: the block first, then why it is kept.
 func (s *Set) Keep(ctx context.Context, _ peer.ID, l blocks.Lease, b blocks.Block) error {
+	s.entering.RLock()
+	defer s.entering.RUnlock()
 	if err := s.store.Put(ctx, b); err != nil {
 		return err
 	}
@@ -94,4 +98,22 @@ func (s *Set) weigh(ctx context.Context) error {
 	defer s.mu.Unlock()
 	s.others += sum
 	return nil
+}
+
+// Forget deletes those of hs that are held for nobody. A block that is offered at the
+// same time is either entered first, and stays, or is found to be gone.
+func (s *Set) Forget(ctx context.Context, hs ...mh.Multihash) error {
+	s.entering.Lock()
+	defer s.entering.Unlock()
+	var free []mh.Multihash
+	for _, h := range hs {
+		ls, err := s.ledger.Leases(ctx, h)
+		if err != nil {
+			return fmt.Errorf("replica: forget: %w", err)
+		}
+		if len(ls) == 0 {
+			free = append(free, h)
+		}
+	}
+	return s.store.Delete(ctx, free...)
 }

@@ -27,20 +27,50 @@ type Job struct {
 	members  int                  // guarded by mu: most other live members seen, up to 2r
 	lastErr  map[peer.ID]error    // guarded by mu: what each holder said last
 	finished bool                 // guarded by mu: Run goes no further with it for now
+	next     *Job                 // guarded by mu: the placement of a newer lease that took its place
+	end      context.CancelFunc   // guarded by mu: ends the work on it; nil while there is none
+	idle     *time.Timer          // guarded by mu: ends a pass that brings no ack for patience
+	patience time.Duration        // guarded by mu
+}
+
+// giveWay ends j in favour of next.
+func (j *Job) giveWay(next *Job) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.next = next
+	if j.end != nil {
+		j.end()
+	}
+}
+
+// begin makes the context of the work on j; it is over at once if j has given way.
+func (j *Job) begin(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.end = cancel; j.next != nil {
+		cancel()
+	}
+	return ctx, cancel
 }
 
 // Queue hands the placement of the blocks held under l to [Set.Run]; pin is their
 // journal, which the caller has written. A placement of l that is queued already is
-// given back.
+// given back; one of an older lease of the same name ends, and who waits for it waits
+// for this one.
 func (s *Set) Queue(l blocks.Lease, pin blocks.Pin) *Job {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if j := s.jobs[l.ID()]; j != nil {
-		return j
+	old := s.jobs[l.ID()]
+	if old != nil && old.lease.Seq >= l.Seq {
+		return old
 	}
 	j := &Job{pin: pin, lease: l, moved: make(chan struct{}, 1), acks: map[string][]peer.ID{}, lastErr: map[peer.ID]error{}}
 	s.jobs[l.ID()] = j
 	s.queue = append(s.queue, j)
+	if old != nil {
+		old.giveWay(j)
+	}
 	select {
 	case s.wake <- struct{}{}:
 	default:
@@ -74,9 +104,13 @@ func (s *Set) placing(ctx context.Context) error {
 // work places the blocks of j, again and again while that brings new acks, and
 // closes its journal when every block has all the copies the network can hold.
 func (s *Set) work(ctx context.Context, j *Job) {
+	ctx, end := j.begin(ctx)
+	defer end()
 	defer func() {
 		s.mu.Lock()
-		delete(s.jobs, j.lease.ID())
+		if s.jobs[j.lease.ID()] == j {
+			delete(s.jobs, j.lease.ID())
+		}
 		s.mu.Unlock()
 		j.mu.Lock()
 		j.finished = true
@@ -88,7 +122,7 @@ func (s *Set) work(ctx context.Context, j *Job) {
 	}
 	for last, pause := time.Now(), 50*time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
 		before := j.acked()
-		if err := s.pass(ctx, j); err != nil && ctx.Err() == nil {
+		if err := s.pass(ctx, j); err != nil && ctx.Err() == nil && !errors.Is(err, context.Canceled) {
 			s.log.Warn("placement cut short", "root", j.pin.Root, "err", err)
 		}
 		p, _ := j.progress(blocks.WaitFull)
@@ -145,8 +179,16 @@ func (s *Set) warm(ctx context.Context, j *Job) bool {
 	return false
 }
 
-// pass tries every block of j that still lacks copies, once.
+// pass tries every block of j that still lacks copies, once. It ends early when no ack
+// comes for as long as a put may be idle.
 func (s *Set) pass(ctx context.Context, j *Job) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	idle := time.AfterFunc(s.cfg.PutIdle, cancel)
+	defer idle.Stop()
+	j.mu.Lock()
+	j.idle, j.patience = idle, s.cfg.PutIdle
+	j.mu.Unlock()
 	g, ctx := errgroup.WithContext(ctx)
 	for h, err := range s.ledger.Under(ctx, j.lease.ID()) {
 		if err != nil {
@@ -196,7 +238,7 @@ func (s *Set) place(ctx context.Context, j *Job, h mh.Multihash) error {
 			for p := range next {
 				_, err := s.peers.Store(ctx, p, j.lease, b)
 				if err == nil {
-					if j.ack(h, p) >= min(blocks.Quorum, j.lease.R) { // safe: the slow ones may hold up the others no longer
+					if j.ack(h, p) >= min(blocks.Quorum, j.lease.R, len(near)) { // safe: the slow ones may hold up the others no longer
 						time.AfterFunc(s.cfg.Linger, cancel)
 					}
 					return nil
@@ -248,6 +290,9 @@ func (j *Job) ack(h mh.Multihash, p peer.ID) (have int) {
 	j.acks[string(h)] = append(j.acks[string(h)], p)
 	j.total++
 	delete(j.lastErr, p)
+	if j.idle != nil {
+		j.idle.Reset(j.patience)
+	}
 	j.news()
 	return len(j.acks[string(h)])
 }
@@ -305,8 +350,12 @@ func (j *Job) Wait(ctx context.Context, w blocks.Wait, tell func(blocks.Progress
 	var told time.Time
 	for {
 		j.mu.Lock()
-		finished := j.finished
+		finished, next := j.finished, j.next
 		j.mu.Unlock()
+		if next != nil {
+			j = next
+			continue
+		}
 		p, short := j.progress(w)
 		done := p.Members > 0 && p.Safe == p.Blocks || w == blocks.WaitLocal
 		if tell != nil && (done || finished || time.Since(told) >= pace) {
@@ -332,6 +381,10 @@ func (j *Job) Wait(ctx context.Context, w blocks.Wait, tell func(blocks.Progress
 // worst-kept one.
 func (j *Job) Holders() (ids []peer.ID, least int) {
 	j.mu.Lock()
+	if next := j.next; next != nil {
+		j.mu.Unlock()
+		return next.Holders()
+	}
 	defer j.mu.Unlock()
 	seen := map[peer.ID]bool{}
 	least = j.lease.R

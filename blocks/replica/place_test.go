@@ -318,3 +318,55 @@ func TestQuotaIsNotExceeded(t *testing.T) {
 		}
 	}
 }
+
+// A second put of one root asks for more copies while the first is still under way: who
+// waits for it is not told that it is done before it has them.
+func TestNewerLeaseTakesThePlaceOfTheOlder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld("a", "b", "c", "d")
+		slow := func(context.Context) error { time.Sleep(3 * time.Second); return nil }
+		w.take["a"], w.take["b"], w.take["c"], w.take["d"] = slow, slow, slow, slow
+		s, l, pin, bs := publisher(t, w, 5, 1)
+		first := s.Queue(l, pin)
+		time.Sleep(time.Second)
+		newer := l
+		newer.Seq, newer.R = 2, 4
+		newer, err := blocks.Grant(blockstest.Key(1), newer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := s.Queue(newer, pin).Wait(t.Context(), blocks.WaitFull, nil)
+		if err != nil || p.Target != 4 || p.Copies[4] != 5 {
+			t.Fatalf("%+v, %v; want 5 blocks with 4 copies", p, err)
+		}
+		for _, b := range bs {
+			for _, q := range w.peers {
+				if ok, _ := w.have[q].Has(t.Context(), b.Hash()); !ok {
+					t.Errorf("%s is not at %s", b, q)
+				}
+			}
+		}
+		if _, err := first.Wait(t.Context(), blocks.WaitFull, nil); err != nil {
+			t.Errorf("who waited for the older one: %v", err)
+		}
+	})
+}
+
+// Holders that all hang end a put within its patience, not with their connections.
+func TestAllHungEndsWithinThePatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld("a", "b", "c")
+		hang := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+		w.take["a"], w.take["b"], w.take["c"] = hang, hang, hang
+		s, l, pin, _ := publisher(t, w, 30, 3)
+		t0 := time.Now()
+		_, err := s.Queue(l, pin).Wait(t.Context(), blocks.WaitQuorum, nil)
+		var short *blocks.ShortError
+		if !errors.As(err, &short) || short.Have != 0 {
+			t.Fatalf("err = %v", err)
+		}
+		if d := time.Since(t0); d > 12*time.Second {
+			t.Errorf("gave up after %v, want 10 s", d)
+		}
+	})
+}

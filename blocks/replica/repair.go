@@ -105,8 +105,12 @@ func (s *Set) Repair(ctx context.Context) error {
 			continue // run out: it may be forgotten, it is not repaired
 		}
 		o, err := s.look(ctx, held.Hash, l)
-		if err != nil {
-			return fmt.Errorf("replica: repair: %w", err)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil { // one key that cannot be looked up does not starve the others
+			s.log.Debug("block not looked at", "key", held.Hash.B58String(), "err", err)
+			continue
 		}
 		if batch = append(batch, o); len(batch) == round {
 			if err := s.mend(ctx, batch); err != nil {

@@ -101,6 +101,8 @@ type Set struct {
 	window chan struct{} // a slot for each block being pushed
 	wake   chan struct{} // 1-buffered: a placement was queued
 
+	entering sync.RWMutex // shared from looking at a block to entering why it is held; whole to forget
+
 	mu     sync.Mutex
 	slow   map[peer.ID]time.Time   // guarded by mu: who did not answer in time, and when
 	queue  []*Job                  // guarded by mu: placements not yet begun

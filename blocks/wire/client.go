@@ -68,7 +68,11 @@ func (c *Client) Fetch(ctx context.Context, p peer.ID, id cid.Cid) (b blocks.Blo
 		case ans != ansBlock:
 			return fmt.Errorf("%w: answer %q to a get", errForm, ans)
 		}
-		data, err := readField(r, blocks.MaxSize)
+		size, err := readLen(r, blocks.MaxSize)
+		if err != nil {
+			return err
+		}
+		data, err := readData(r, size, func() { _ = s.SetReadDeadline(time.Now().Add(timeout)) })
 		if err != nil {
 			return err
 		}

@@ -103,6 +103,23 @@ func readField(r *bufio.Reader, limit int) ([]byte, error) {
 	return b, nil
 }
 
+// readData takes size bytes in steps; more gives the other side time for each, and
+// nothing is allocated before what came before it has come.
+func readData(r io.Reader, size int, more func()) ([]byte, error) {
+	const step = 256 << 10
+	data := make([]byte, 0, min(size, step))
+	for len(data) < size {
+		more()
+		n := min(size-len(data), step)
+		at := len(data)
+		data = append(data, make([]byte, n)...)
+		if _, err := io.ReadFull(r, data[at:]); err != nil {
+			return nil, fmt.Errorf("wire: data: %w", err)
+		}
+	}
+	return data, nil
+}
+
 func readKey(r *bufio.Reader) (mh.Multihash, error) {
 	b, err := readField(r, maxKey)
 	if err != nil {

@@ -23,6 +23,7 @@ import (
 const (
 	maxLeases = 16 // told of one block
 	inHand    = 64 // exchanges answered at once: bounds the blocks in memory
+	perPeer   = 16 // of those, for one peer
 )
 
 // Keeper decides what this peer keeps for others. A [*Refusal] is told to the
@@ -41,22 +42,27 @@ func Serve(h host.Host, st blocks.Store, led blocks.Ledger, keeper Keeper, log *
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	room := make(chan struct{}, inHand)
+	rooms := crowd{m: map[peer.ID]*guest{}}
 	h.SetStreamHandler(Protocol, func(s network.Stream) {
 		wg.Add(1)
 		defer wg.Done()
 		end := context.AfterFunc(ctx, func() { _ = s.Reset() })
 		defer end()
-		_ = s.SetDeadline(time.Now().Add(timeout))
-		select {
-		case room <- struct{}{}:
-			defer func() { <-room }()
-		case <-time.After(timeout):
-			_ = s.Reset()
-			return
-		case <-ctx.Done():
-			return
-		}
 		from := s.Conn().RemotePeer()
+		own := rooms.enter(from)
+		defer rooms.leave(from)
+		for _, room := range []chan struct{}{own, room} { // its own first: who crowds, waits for itself
+			select {
+			case room <- struct{}{}:
+				defer func() { <-room }()
+			case <-time.After(timeout):
+				_ = s.Reset()
+				return
+			case <-ctx.Done():
+				return
+			}
+		}
+		_ = s.SetDeadline(time.Now().Add(timeout))
 		x := exchange{st: st, led: led, keeper: keeper, from: from, w: s,
 			more: func() { _ = s.SetDeadline(time.Now().Add(timeout)) }}
 		if err := x.guarded(ctx, s); err != nil {
@@ -70,6 +76,39 @@ func Serve(h host.Host, st blocks.Store, led blocks.Ledger, keeper Keeper, log *
 		h.RemoveStreamHandler(Protocol)
 		cancel()
 		wg.Wait()
+	}
+}
+
+// crowd is the peers that are being answered, with room for a few exchanges each.
+type crowd struct {
+	mu sync.Mutex
+	m  map[peer.ID]*guest // guarded by mu
+}
+
+type guest struct {
+	room    chan struct{}
+	streams int // guarded by crowd.mu
+}
+
+func (c *crowd) enter(p peer.ID) chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	g := c.m[p]
+	if g == nil {
+		g = &guest{room: make(chan struct{}, perPeer)}
+		c.m[p] = g
+	}
+	g.streams++
+	return g.room
+}
+
+func (c *crowd) leave(p peer.ID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if g := c.m[p]; g.streams > 1 {
+		g.streams--
+	} else {
+		delete(c.m, p)
 	}
 }
 
@@ -162,7 +201,7 @@ func (x exchange) store(ctx context.Context, r *bufio.Reader) error {
 	if err := x.say(ansWant); err != nil {
 		return err
 	}
-	data, err := x.read(r, int(size))
+	data, err := readData(r, int(size), x.more)
 	if err != nil {
 		return err
 	}
@@ -175,23 +214,6 @@ func (x exchange) store(ctx context.Context, r *bufio.Reader) error {
 	}
 	x.more()
 	return x.say(ansKept)
-}
-
-// read takes size bytes in steps, each with its own time and none allocated
-// before the one before it has come.
-func (x exchange) read(r io.Reader, size int) ([]byte, error) {
-	const step = 256 << 10
-	data := make([]byte, 0, min(size, step))
-	for len(data) < size {
-		x.more()
-		n := min(size-len(data), step)
-		at := len(data)
-		data = append(data, make([]byte, n)...)
-		if _, err := io.ReadFull(r, data[at:]); err != nil {
-			return nil, fmt.Errorf("wire: data: %w", err)
-		}
-	}
-	return data, nil
 }
 
 // refuse tells a Refusal, or that something failed here; what failed is returned.

@@ -280,3 +280,47 @@ func FuzzReadField(f *testing.F) {
 		_, _ = readLease(bufio.NewReader(bytes.NewReader(in)))
 	})
 }
+
+// One peer that opens streams without end and says nothing on them takes its own few
+// slots: another one is answered at once.
+func TestOnePeerDoesNotCrowdOutTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, mem, b := t.Context(), new(blockstest.Mem), blocks.New(cid.Raw, []byte("x"))
+		if err := mem.Put(ctx, b); err != nil {
+			t.Fatal(err)
+		}
+		link := simnet.LinkSettings{BitsPerSecond: 100 * simlibp2p.OneMbps}
+		sim, meta, err := simlibp2p.SimpleLibp2pNetwork([]simlibp2p.NodeLinkSettingsAndCount{{
+			LinkSettings: simnet.NodeBiDiLinkSettings{Downlink: link, Uplink: link}, Count: 3,
+		}}, simnet.StaticLatency(10*time.Millisecond), simlibp2p.NetworkSettings{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sim.Start()
+		server, crowd, guest := meta.Nodes[0], meta.Nodes[1], meta.Nodes[2]
+		t.Cleanup(func() { _ = errors.Join(server.Close(), crowd.Close(), guest.Close()); sim.Close() })
+		t.Cleanup(Serve(server, mem, mem, keeper{mem}, slog.New(slog.DiscardHandler)))
+		for _, h := range []host.Host{crowd, guest} {
+			if err := h.Connect(ctx, peer.AddrInfo{ID: server.ID(), Addrs: server.Addrs()}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 * inHand {
+			s, err := crowd.NewStream(ctx, server.ID(), Protocol)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Write([]byte{reqGet}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Second)
+		t0 := time.Now()
+		if _, err := NewClient(guest).Fetch(ctx, server.ID(), b.Cid()); err != nil {
+			t.Fatal(err)
+		}
+		if d := time.Since(t0); d > time.Second {
+			t.Errorf("answered after %v", d)
+		}
+	})
+}

@@ -216,3 +216,17 @@ func TestCorruptCopyIsTheReasonWhenThereIsNoOther(t *testing.T) {
 		}
 	}
 }
+
+// full is a store without room.
+type full struct{ *blockstest.Mem }
+
+func (full) Put(context.Context, ...blocks.Block) error { return blocks.ErrFull }
+
+// A full disk keeps nobody from reading: what was fetched is given, and not kept.
+func TestFullDiskStillReads(t *testing.T) {
+	f := fetch.New("me", new(blockstest.Mem), near{"a"}, says{"a": after(0)}, fetch.Config{})
+	b, err := fetch.BlockService(full{new(blockstest.Mem)}, f).GetBlock(t.Context(), x.Cid())
+	if err != nil || string(b.RawData()) != "x" {
+		t.Fatalf("got %v, %v", b, err)
+	}
+}

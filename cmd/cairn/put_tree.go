@@ -94,6 +94,7 @@ func (p *program) sendTree(ctx context.Context, c *client.Client, o putFlags, k 
 	defer done()
 	m := p.meter()
 	defer m.clear()
+	defer m.answering()()
 	if o.quiet {
 		m.mode = ""
 	}
@@ -112,6 +113,7 @@ func (p *program) sendTree(ctx context.Context, c *client.Client, o putFlags, k 
 	}()
 	var told time.Time
 	show := func() { // by one goroutine at a time
+		m.track(statusLine{Verb: "put", Phase: "sending", Name: k.dir, Done: sent.Load(), Files: files.Load()})
 		if !p.json {
 			m.show("sending %s  %s · %s", name, count(int(files.Load()), "file"), size(sent.Load()))
 		} else if time.Since(told) > time.Second {

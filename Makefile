@@ -41,8 +41,8 @@ fuzz: ## each target for FUZZTIME
 acceptance: ## 100 files, 20 peers, the publisher killed; and its control
 	CAIRN_ACCEPTANCE=1 $(GO) test ./cmd/cairn -run 'Publisher$$' -v -count=1 -timeout 20m
 
-bench: ## readiness, memory, put and first byte, on real processes
-	CAIRN_BENCH=1 $(GO) test ./cmd/cairn -run 'TestFigures' -v -count=1 -timeout 10m
+bench: ## readiness, memory, put and first byte, large files and directories, on real processes
+	CAIRN_BENCH=1 $(GO) test ./cmd/cairn -run 'TestFigures' -v -count=1 -timeout 20m
 
 long: race acceptance bench ## the full figures, before an issue is closed
 	$(MAKE) fuzz FUZZTIME=60s

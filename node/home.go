@@ -146,6 +146,20 @@ func Create(h Home, cfg Config) error {
 	return nil
 }
 
+// Layout is the number of the layout of Data, 0 for a home that has none yet, and of the
+// one that this program writes.
+func (h Home) Layout() (has, writes int) {
+	data, err := os.ReadFile(h.VersionFile())
+	if err != nil {
+		return 0, homeVersion
+	}
+	v, err := strconv.Atoi(strings.TrimSpace(string(data)))
+	if err != nil {
+		return 0, homeVersion // Check says what is wrong with it
+	}
+	return v, homeVersion
+}
+
 // WriteAPIAddr tells others on this machine where the API is served. The file
 // appears whole or not at all.
 func (h Home) WriteAPIAddr(url string) error {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cairn-network/cairn/blocks/dag"
@@ -18,7 +19,27 @@ type gauges struct {
 	reg    *prometheus.Registry
 	placed prometheus.Histogram
 	first  prometheus.Histogram
+	panics map[string]*atomic.Int64 // by part, of those that tell [Node.Caught]
 }
+
+// The parts whose panics are told to [Node.Caught]. pubsub counts its own.
+const (
+	PartWire    = "wire"
+	PartAPI     = "api"
+	PartGateway = "gateway"
+)
+
+// Caught counts a panic that was caught in a part. It is safe for concurrent use; a part
+// that is not one of those above is counted nowhere.
+func (n *Node) Caught(part string) {
+	if c := n.count.panics[part]; c != nil {
+		c.Add(1)
+	}
+}
+
+// FirstByte notes how long a reader waited for the first byte of a file that was not
+// opened by [Node.Get], which notes it itself.
+func (n *Node) FirstByte(took time.Duration) { n.count.first.Observe(took.Seconds()) }
 
 // Metrics is the registry of n. It is n's own, so that two peers in a process
 // count apart; the caller may register more in it.
@@ -32,7 +53,8 @@ func (n *Node) register(usage func(context.Context) (int64, error)) error {
 		placed: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "cairn_put_replicate_seconds", Buckets: seconds,
 			Help: "Time from a file being durable here to every block having the copies that its put waited for."}),
 		first: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "cairn_get_first_byte_seconds", Buckets: seconds,
-			Help: "Time from opening a file to its first byte, for files opened through the API."}),
+			Help: "Time from asking for a file to its first byte, through the API and the gateway."}),
+		panics: map[string]*atomic.Int64{PartWire: {}, PartAPI: {}, PartGateway: {}},
 	}
 	gauge := func(name, help string, labels prometheus.Labels, f func() int64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, func() float64 { return float64(f()) })
@@ -60,6 +82,9 @@ func (n *Node) register(usage func(context.Context) (int64, error)) error {
 	} {
 		all = append(all, counter("cairn_gossip_messages_total", "Announcements, by what became of them.",
 			labels{"topic": "updates", "result": result}, func() int64 { return int64(f()) }))
+	}
+	for part, c := range n.count.panics {
+		all = append(all, counter("cairn_panics_total", "Faults of this program that were caught, by part.", labels{"part": part}, c.Load))
 	}
 	if usage != nil {
 		all = append(all, &diskGauge{usage, prometheus.NewDesc("cairn_bytes", "Bytes of the disk that blocks take.", nil, nil)})

@@ -159,3 +159,20 @@ func TestRepairIsCounted(t *testing.T) {
 		})
 	}
 }
+
+// A panic is counted for its part, and the first byte of another reader with those of Get.
+func TestWhatOthersTellOfIsCounted(t *testing.T) {
+	n := real(t)
+	for i, part := range []string{node.PartWire, node.PartAPI, node.PartGateway} {
+		for range i + 1 {
+			n.Caught(part)
+		}
+		if got := value(t, n, "cairn_panics_total", part); got != float64(i+1) {
+			t.Errorf("%s: %v, want %d", part, got, i+1)
+		}
+	}
+	n.FirstByte(time.Second)
+	if got := value(t, n, "cairn_get_first_byte_seconds", ""); got != 1 {
+		t.Errorf("first bytes: %v, want 1", got)
+	}
+}

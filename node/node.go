@@ -178,7 +178,7 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 	if err := n.register(p.Usage); err != nil {
 		return nil, fmt.Errorf("node: metrics: %w", err)
 	}
-	serving := wire.Serve(p.Host, p.Store, p.Ledger, n.set, log.With("part", "wire"))
+	serving := wire.Serve(p.Host, p.Store, p.Ledger, n.set, log.With("part", "wire"), func(any) { n.Caught(PartWire) })
 	n.stop = append(n.stop, func() error { serving(); return nil })
 	return n, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cairn-network/cairn/pubsub"
 	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
 )
 
 // Status is one look at a peer, the same for the command line, the API and the page.
@@ -18,6 +19,7 @@ type Status struct {
 	Profile   string
 	State     string   // starting, alone, warming or ready
 	Addrs     []string // with /p2p/ and the id
+	Reach     string   // whether strangers can call it: yes, no or unknown; "" where that is not asked
 	Connected int      // peers
 	Held      int64    // blocks under a lease here
 	Repaired  int64    // copies this peer's repair has made since the start
@@ -30,11 +32,30 @@ func (n *Node) Status() Status {
 		ID: n.host.ID(), Agent: Agent, Network: n.cfg.Network.Name, Profile: n.cfg.Network.Profile,
 		State: string(n.router.State()), Connected: len(n.host.Network().Peers()),
 		Held: n.ledger.Count(), Repaired: n.set.Repaired().Blocks, Started: n.began, Addrs: []string{},
+		Reach: n.reach(),
 	}
 	for _, a := range n.host.Addrs() {
 		s.Addrs = append(s.Addrs, a.String()+"/p2p/"+s.ID.String())
 	}
 	return s
+}
+
+// reach is what AutoNAT has found out about the public addresses of n. Only a network of
+// strangers asks: elsewhere addresses are private on purpose.
+func (n *Node) reach() string {
+	h, ok := n.host.(interface {
+		ConfirmedAddrs() (reachable, unreachable, unknown []ma.Multiaddr)
+	})
+	if !ok || n.cfg.private() {
+		return ""
+	}
+	switch yes, no, unknown := h.ConfirmedAddrs(); {
+	case len(yes) > 0:
+		return "yes"
+	case len(no) > 0 && len(unknown) == 0:
+		return "no"
+	}
+	return "unknown"
 }
 
 // State says how far n knows its network, at no cost: starting, alone, warming or ready.

@@ -22,7 +22,6 @@ import (
 	"github.com/cairn-network/cairn/web/gateway"
 	"github.com/cairn-network/cairn/web/ui"
 	"github.com/ipfs/boxo/blockservice"
-	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -154,10 +153,12 @@ func (s *Server) Run(ctx context.Context, api, gate http.Handler) error {
 	return g.Wait()
 }
 
-// Gateway makes the handler of the gateway over bs, for Host names beside the
-// loopback ones; it is counted in reg.
-func Gateway(bs blockservice.BlockService, hosts []string, reg prometheus.Registerer) http.Handler {
-	return gateway.New(bs, gateway.Config{Hosts: hosts, Metrics: reg})
+// GatewayConfig says how content is served. The zero value is production.
+type GatewayConfig = gateway.Config
+
+// Gateway makes the handler of the gateway over bs.
+func Gateway(bs blockservice.BlockService, cfg GatewayConfig) http.Handler {
+	return gateway.New(bs, cfg)
 }
 
 // Page makes the handler of the page, which goes with the API of the same port;

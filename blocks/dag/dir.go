@@ -12,7 +12,6 @@ import (
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/ipfs/boxo/ipld/merkledag"
 	"github.com/ipfs/boxo/ipld/unixfs"
-	"github.com/ipfs/boxo/ipld/unixfs/hamt"
 	uio "github.com/ipfs/boxo/ipld/unixfs/io"
 	ipld "github.com/ipfs/go-ipld-format"
 )
@@ -196,7 +195,7 @@ func (b *builder) fold(f *folder) (*ipld.Link, error) {
 		return nil, err
 	}
 	if n == nil {
-		return b.shard(names, links)
+		return b.sharded(names, links)
 	}
 	return b.give(n)
 }
@@ -226,24 +225,6 @@ func (b *builder) plain(names []string, links map[string]*ipld.Link) (*merkledag
 		}
 	}
 	return n, nil
-}
-
-func (b *builder) shard(names []string, links map[string]*ipld.Link) (*ipld.Link, error) {
-	s, err := hamt.NewShard(sink(b.yield), uio.UnixFS_v1_2025.HAMTShardWidth)
-	if err != nil {
-		return nil, err
-	}
-	s.SetCidBuilder(b.l.cidBuilder())
-	for _, name := range names {
-		if err := s.SetLink(context.Background(), name, links[name]); err != nil {
-			return nil, err
-		}
-	}
-	n, err := s.Node()
-	if err != nil {
-		return nil, err
-	}
-	return ipld.MakeLink(n)
 }
 
 // totalOf is what the root of a node says that all blocks under it add up to.

@@ -166,7 +166,7 @@ func TestBuildThenListIsIdentity(t *testing.T) {
 
 // boxo's own directory, filled entry by entry: the roots must be its.
 func TestRootsOfTreesAreThoseOfBoxo(t *testing.T) {
-	for _, n := range []int{0, 1, 100, 4000, 6000} {
+	for _, n := range []int{0, 1, 100, 4000, 6000, 20_000} {
 		for _, v0 := range []bool{false, true} {
 			p := uio.UnixFS_v1_2025
 			if v0 {

@@ -9,8 +9,10 @@
 //	ParsePath: what somebody typed → root and names
 //	Resolve:   root and names → the root of the file
 //
-// Split, Build, List, Walk and Resolve are pulled by their caller and start no goroutine: a
-// slow reader of blocks slows the file down and nothing piles up in between. A
+// All of them are pulled by their caller: a slow reader of blocks slows the file down and
+// nothing piles up in between. Split, and Build for each file, have a few leaves hashed ahead
+// on goroutines that end before they return, and List has a few blocks asked for in the
+// same way; Walk and Resolve start none. A
 // [File] reads a few leaves ahead of its reader; that ends with its Close.
 //
 // The blocks are UnixFS as other IPFS programs write it: equal bytes under an

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
+	"sync"
 
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/ipfs/boxo/ipld/merkledag"
@@ -19,7 +21,8 @@ var ErrNotDir = errors.New("is not a directory")
 const (
 	maxShardDepth = 64      // a HAMT uses eight bits of 64 a level; strangers' may use three
 	maxFanout     = 1 << 10 // of a shard
-	lookAhead     = 64      // entries whose blocks are asked for together
+	lookAhead     = 32      // entries whose blocks are asked for together; two times as many are in hand
+	readers       = 8       // of those: a disk is asked for one block after the other by each
 )
 
 // List yields the entries of the directory c as they are found: sorted by name, or by
@@ -28,7 +31,10 @@ const (
 // be had is [blocks.KindUnknown]. After an error it yields nothing more.
 func List(ctx context.Context, ng ipld.NodeGetter, c cid.Cid) iter.Seq2[blocks.Entry, error] {
 	return func(yield func(blocks.Entry, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
 		l := lister{ng: ng, yield: func(e blocks.Entry) bool { return yield(e, nil) }}
+		defer l.busy.Wait()
+		defer cancel()
 		err := l.dir(ctx, c)
 		if err == nil {
 			err = l.flush(ctx)
@@ -43,6 +49,7 @@ type lister struct {
 	ng    ipld.NodeGetter
 	yield func(blocks.Entry) bool
 	next  []*ipld.Link // found, not yielded yet
+	busy  sync.WaitGroup
 }
 
 func (l *lister) dir(ctx context.Context, c cid.Cid) error {
@@ -81,10 +88,16 @@ func (l *lister) shard(ctx context.Context, n ipld.Node, fsn *unixfs.FSNode, dep
 		return fmt.Errorf("%s: a shard of %d at depth %d", n.Cid(), fanout, depth)
 	}
 	prefix, links := len(fmt.Sprintf("%X", fanout-1)), n.Links()
-	var ahead map[cid.Cid]ipld.Node // of the next few links, those that lead to further blocks
+	further := func(from int) *asked { // of the next few links, those that lead to further blocks
+		some := links[min(from, len(links)):min(from+lookAhead, len(links))]
+		return l.ask(ctx, some, func(s *ipld.Link) bool { return len(s.Name) == prefix })
+	}
+	var ahead map[cid.Cid]ipld.Node
+	next := further(0)
 	for i, link := range links {
 		if i%lookAhead == 0 {
-			ahead = l.many(ctx, links[i:min(i+lookAhead, len(links))], func(s *ipld.Link) bool { return len(s.Name) == prefix })
+			ahead = next.wait()
+			next = further(i + lookAhead)
 		}
 		switch {
 		case len(link.Name) < prefix:
@@ -115,25 +128,43 @@ func (l *lister) shard(ctx context.Context, n ipld.Node, fsn *unixfs.FSNode, dep
 	return nil
 }
 
-// many gets the blocks of those links that are wanted, at once; what cannot be had is
-// not among them.
-func (l *lister) many(ctx context.Context, links []*ipld.Link, wanted func(*ipld.Link) bool) map[cid.Cid]ipld.Node {
-	var ask []cid.Cid
+// asked is blocks that were asked for together.
+type asked struct {
+	busy sync.WaitGroup
+	mu   sync.Mutex
+	got  map[cid.Cid]ipld.Node // guarded by mu until busy is done: those that could be had
+}
+
+// ask asks for the blocks of those links that are wanted, all at once. Its goroutines
+// end with ctx or with the last answer, and List waits for them.
+func (l *lister) ask(ctx context.Context, links []*ipld.Link, wanted func(*ipld.Link) bool) *asked {
+	var cs []cid.Cid
 	for _, link := range links {
 		if wanted(link) {
-			ask = append(ask, link.Cid)
+			cs = append(cs, link.Cid)
 		}
 	}
-	if len(ask) == 0 {
-		return nil
+	a := &asked{got: make(map[cid.Cid]ipld.Node, len(cs))}
+	for some := range slices.Chunk(cs, max(1, (len(cs)+readers-1)/readers)) {
+		l.busy.Add(1)
+		a.busy.Go(func() {
+			defer l.busy.Done()
+			for o := range l.ng.GetMany(ctx, some) {
+				if o.Err == nil {
+					a.mu.Lock()
+					a.got[o.Node.Cid()] = o.Node
+					a.mu.Unlock()
+				}
+			}
+		})
 	}
-	got := make(map[cid.Cid]ipld.Node, len(ask))
-	for o := range l.ng.GetMany(ctx, ask) {
-		if o.Err == nil {
-			got[o.Node.Cid()] = o.Node
-		}
-	}
-	return got
+	return a
+}
+
+// wait gives the blocks that could be had.
+func (a *asked) wait() map[cid.Cid]ipld.Node {
+	a.busy.Wait()
+	return a.got
 }
 
 func (l *lister) found(ctx context.Context, link *ipld.Link) error {
@@ -145,7 +176,7 @@ func (l *lister) found(ctx context.Context, link *ipld.Link) error {
 
 // flush yields what was found. Blocks that say what an entry is are asked for at once.
 func (l *lister) flush(ctx context.Context) error {
-	got := l.many(ctx, l.next, func(link *ipld.Link) bool { return link.Cid.Type() == cid.DagProtobuf })
+	got := l.ask(ctx, l.next, func(link *ipld.Link) bool { return link.Cid.Type() == cid.DagProtobuf }).wait()
 	if err := ctx.Err(); err != nil {
 		return err
 	}

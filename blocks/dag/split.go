@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"runtime"
 
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/ipfs/boxo/chunker"
@@ -19,10 +20,16 @@ import (
 var errStopped = errors.New("dag: the caller wants no more")
 
 // Split yields the blocks of the file that r reads, children before parents and
-// the root last. It reads r no further than one chunk past what it yielded. After
-// an error it yields nothing more; a block larger than [blocks.MaxSize] is one.
-// Equal chunks are yielded as often as the file has them.
+// the root last. Leaves are hashed on as many threads as there are, a few ahead: it
+// reads r no further than two chunks a thread, 16 at most, past what it yielded, and
+// never from another goroutine. After an error it yields nothing more; a block larger
+// than [blocks.MaxSize] is one. Equal chunks are yielded as often as the file has them.
 func Split(r io.Reader, l Layout) iter.Seq2[blocks.Block, error] {
+	return split(r, l, runtime.GOMAXPROCS(0))
+}
+
+// split is Split on hands threads.
+func split(r io.Reader, l Layout, hands int) iter.Seq2[blocks.Block, error] {
 	l = l.withDefaults()
 	return func(yield func(blocks.Block, error) bool) {
 		if l.ChunkSize < 1 || l.ChunkSize > blocks.MaxSize || l.MaxLinks < 2 {
@@ -35,7 +42,13 @@ func Split(r io.Reader, l Layout) iter.Seq2[blocks.Block, error] {
 			Maxlinks:   l.MaxLinks,
 			CidBuilder: l.cidBuilder(),
 		}
-		h, err := p.New(chunk.NewSizeSplitter(whole{r}, l.ChunkSize))
+		chunks := chunk.NewSizeSplitter(whole{r}, l.ChunkSize)
+		if hands > 1 {
+			a := newAhead(whole{r}, l, hands)
+			defer a.close()
+			chunks, p.CidBuilder = a, a.builder()
+		}
+		h, err := p.New(chunks)
 		if err == nil {
 			_, err = balanced.Layout(h)
 		}

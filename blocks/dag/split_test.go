@@ -190,25 +190,27 @@ func (c *counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func TestSplitReadsNoFurtherThanItsCaller(t *testing.T) {
-	c := &counter{r: bytes.NewReader(blockstest.Random(1, 1<<20))}
-	leaves := 0
-	for b, err := range dag.Split(c, tiny) {
-		if err != nil {
-			t.Fatal(err)
+func TestSplitReadsAFewChunksFurtherThanItsCaller(t *testing.T) {
+	for hands, most := range map[int]int{1: 1, 2: 4, 4: 8, 100: 16} { // chunks
+		c := &counter{r: bytes.NewReader(blockstest.Random(1, 1<<20))}
+		leaves := 0
+		for b, err := range dag.SplitOn(c, tiny, hands) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if b.Cid().Type() == cid.Raw {
+				leaves++
+			}
+			if c.n > (leaves+most)*64 {
+				t.Fatalf("on %d threads: read %d bytes for %d leaves", hands, c.n, leaves)
+			}
+			if leaves == 10 {
+				break
+			}
 		}
-		if b.Cid().Type() == cid.Raw {
-			leaves++
+		if c.n > (10+most)*64 {
+			t.Errorf("on %d threads: read on after the caller had stopped: %d bytes", hands, c.n)
 		}
-		if c.n > (leaves+1)*64 {
-			t.Fatalf("read %d bytes for %d leaves", c.n, leaves)
-		}
-		if leaves == 10 {
-			break
-		}
-	}
-	if c.n > 11*64 {
-		t.Errorf("read on after the caller had stopped: %d bytes", c.n)
 	}
 }
 

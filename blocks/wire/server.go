@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -37,8 +38,9 @@ type Keeper interface {
 }
 
 // Serve answers on h out of st and led, and asks keeper what to keep, until the
-// returned function is called; that waits for the answers under way.
-func Serve(h host.Host, st blocks.Store, led blocks.Ledger, keeper Keeper, log *slog.Logger) (stop func()) {
+// returned function is called; that waits for the answers under way. caught, unless it is
+// nil, is told of each panic that cost one exchange its answer and nobody else anything.
+func Serve(h host.Host, st blocks.Store, led blocks.Ledger, keeper Keeper, log *slog.Logger, caught func(v any)) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	room := make(chan struct{}, inHand)
@@ -66,6 +68,13 @@ func Serve(h host.Host, st blocks.Store, led blocks.Ledger, keeper Keeper, log *
 		x := exchange{st: st, led: led, keeper: keeper, from: from, w: s,
 			more: func() { _ = s.SetDeadline(time.Now().Add(timeout)) }}
 		if err := x.guarded(ctx, s); err != nil {
+			var fault *panicError
+			if errors.As(err, &fault) {
+				log.Error("block stream panicked", "peer", from, "panic", fault.v, "stack", string(fault.stack))
+				if caught != nil {
+					caught(fault.v)
+				}
+			}
 			log.Debug("block stream failed", "peer", from, "err", err)
 			_ = s.Reset()
 			return
@@ -122,12 +131,20 @@ type exchange struct {
 	more   func() // gives the peer time for its next step
 }
 
+// panicError is a panic of an exchange.
+type panicError struct {
+	v     any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("wire: panic: %v", e.v) }
+
 // guarded answers, and turns a panic into an error: a stranger's bytes must not
 // end this process.
 func (x exchange) guarded(ctx context.Context, r io.Reader) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("wire: panic: %v", p)
+			err = &panicError{p, debug.Stack()}
 		}
 	}()
 	return x.answer(ctx, bufio.NewReader(r))

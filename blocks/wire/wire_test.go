@@ -78,7 +78,7 @@ func pair(t *testing.T, serve func(host.Host)) (*Client, peer.ID) {
 func TestBlockGoesOverAndComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, mem := t.Context(), new(blockstest.Mem)
-		c, p := pair(t, func(h host.Host) { t.Cleanup(Serve(h, mem, mem, keeper{mem}, slog.New(slog.DiscardHandler))) })
+		c, p := pair(t, func(h host.Host) { t.Cleanup(Serve(h, mem, mem, keeper{mem}, slog.New(slog.DiscardHandler), nil)) })
 		b, cached := blocks.New(cid.Raw, blockstest.Random(1, blocks.MaxSize)), blocks.New(cid.Raw, []byte("read"))
 		absent := blocks.New(cid.Raw, []byte("absent"))
 		if err := mem.Put(ctx, cached); err != nil {
@@ -118,7 +118,7 @@ func TestBlockGoesOverAndComesBack(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, mem := t.Context(), new(blockstest.Mem)
-		c, p := pair(t, func(h host.Host) { t.Cleanup(Serve(h, mem, mem, keeper{mem}, slog.New(slog.DiscardHandler))) })
+		c, p := pair(t, func(h host.Host) { t.Cleanup(Serve(h, mem, mem, keeper{mem}, slog.New(slog.DiscardHandler), nil)) })
 		b := blocks.New(cid.Raw, []byte("x"))
 		weak, err := mh.Sum([]byte("x"), mh.SHA1, -1)
 		if err != nil {
@@ -154,7 +154,7 @@ func TestRefusals(t *testing.T) {
 func TestPoisonIsNotKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, mem := t.Context(), new(blockstest.Mem)
-		c, p := pair(t, func(h host.Host) { t.Cleanup(Serve(h, mem, mem, keeper{mem}, slog.New(slog.DiscardHandler))) })
+		c, p := pair(t, func(h host.Host) { t.Cleanup(Serve(h, mem, mem, keeper{mem}, slog.New(slog.DiscardHandler), nil)) })
 		b := blocks.New(cid.Raw, []byte("good"))
 		sent, err := c.Store(ctx, p, lease(t, b.Cid()), blocks.Hashed(b.Cid(), []byte("evil")))
 		var no *Refusal
@@ -204,7 +204,7 @@ func TestHostileServersAreErrorsInTime(t *testing.T) {
 func TestSilentAskerIsLetGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mem := new(blockstest.Mem)
-		c, p := pair(t, func(h host.Host) { t.Cleanup(Serve(h, mem, mem, keeper{mem}, slog.New(slog.DiscardHandler))) })
+		c, p := pair(t, func(h host.Host) { t.Cleanup(Serve(h, mem, mem, keeper{mem}, slog.New(slog.DiscardHandler), nil)) })
 		s, err := c.host.NewStream(t.Context(), p, Protocol)
 		if err != nil {
 			t.Fatal(err)
@@ -299,7 +299,7 @@ func TestOnePeerDoesNotCrowdOutTheOthers(t *testing.T) {
 		sim.Start()
 		server, crowd, guest := meta.Nodes[0], meta.Nodes[1], meta.Nodes[2]
 		t.Cleanup(func() { _ = errors.Join(server.Close(), crowd.Close(), guest.Close()); sim.Close() })
-		t.Cleanup(Serve(server, mem, mem, keeper{mem}, slog.New(slog.DiscardHandler)))
+		t.Cleanup(Serve(server, mem, mem, keeper{mem}, slog.New(slog.DiscardHandler), nil))
 		for _, h := range []host.Host{crowd, guest} {
 			if err := h.Connect(ctx, peer.AddrInfo{ID: server.ID(), Addrs: server.Addrs()}); err != nil {
 				t.Fatal(err)

@@ -58,8 +58,9 @@ func (p *program) completion(root *cobra.Command, shell string) error {
 	return err
 }
 
-// complete teaches root what arguments and flags may be. It asks the disk only:
-// a shell that waits for a network is worse than one that knows less.
+// complete teaches root what arguments and flags may be. It asks the disk and, for what
+// is pinned, the daemon of this machine for a moment: a shell that waits for a network
+// is worse than one that knows less.
 func (p *program) complete(root *cobra.Command) error {
 	flags := map[string]cobra.CompletionFunc{
 		"peer":            p.completePeers,
@@ -76,6 +77,17 @@ func (p *program) complete(root *cobra.Command) error {
 		"cairn config get":    words(node.ConfigKeys()...),
 		"cairn config set":    words(node.ConfigKeys()...),
 		"cairn put":           anyFile,
+		"cairn get":           p.completePaths(1),
+		"cairn cat":           p.completePaths(0),
+		"cairn health":        p.completePaths(1),
+		"cairn ls":            p.completePaths(0),
+		"cairn stat":          p.completePaths(0),
+		"cairn rm":            p.completePaths(0),
+		"cairn pin add":       p.completePaths(0),
+		"cairn pin rm":        p.completePaths(0),
+		"cairn swarm connect": p.completeAddresses,
+		"cairn bootstrap add": p.completeAddresses,
+		"cairn bootstrap rm":  p.completeBootstrap,
 	}
 	for _, c := range commands(root) {
 		if c.ValidArgsFunction = args[c.CommandPath()]; c.ValidArgsFunction == nil {

@@ -180,11 +180,14 @@ func faces(n *node.Node, srv *web.Server, home node.Home, cfg node.Config, door 
 		return nil, nil, fmt.Errorf("daemon: token: %w", err)
 	}
 	reg, counted := metrics(n)
-	gatewayFace = web.Gateway(n.BlockService(), cfg.Gateway.Hosts, reg)
+	gatewayFace = web.Gateway(n.BlockService(), web.GatewayConfig{
+		Hosts: cfg.Gateway.Hosts, Metrics: reg, FirstByte: n.FirstByte,
+		Caught: func(v any) { n.Caught(node.PartGateway); log.Error("request panicked", "part", "web", "panic", v) },
+	})
 	apiFace = api.New(&face{n, srv.APIURL(), srv.GatewayURL()}, api.Config{
 		Token: token, Hosts: cfg.API.Hosts, OpenMetrics: cfg.API.OpenMetrics, Metrics: counted,
 		Page: web.Page(srv.GatewayURL()), Door: door,
-		Done: done, Log: log.With("part", "api"),
+		Done: done, Caught: func(any) { n.Caught(node.PartAPI) }, Log: log.With("part", "api"),
 	})
 	return apiFace, gatewayFace, nil
 }

@@ -49,6 +49,8 @@ var checks = []struct {
 	{"disk", checkDisk},
 	{"clock", checkClock},
 	{"peers", checkPeers},
+	{"reachable", checkReachable},
+	{"copies", checkCopies},
 	{"bootstrap", checkBootstrap},
 }
 
@@ -74,8 +76,9 @@ func (p *program) doctorCmd() *cobra.Command {
 		Use:   "doctor",
 		Short: "Look for what is wrong with a peer, and say what to do about it",
 		Long: `Look for what is wrong with a peer, and say what to do about it: version, home and
-its permissions, configuration, lock, ports, disk, clock, peers, bootstrap. It works
-with a daemon that runs and with none. It ends with 0 when all is fine, else with 1.
+its permissions, configuration, lock, ports, disk, clock, peers, whether strangers can
+call it, copies of what was put, bootstrap. It works with a daemon that runs and with
+none. It ends with 0 when all is fine, else with 1.
 
 With --quick it asks one thing, as a container's health check does: whether the
 daemon of this home answers.`,

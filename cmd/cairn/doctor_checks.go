@@ -23,6 +23,7 @@ type facts struct {
 	home    node.Home
 	exists  bool
 	homeErr error // of its layout
+	layout  layout
 	config  node.Config
 	confErr error
 
@@ -33,6 +34,8 @@ type facts struct {
 	daemonErr error   // why one that should answer does not
 	stale     bool    // one has left its address and is gone
 	holder    int     // PID that has the blocks; 0 is nobody, -1 is somebody
+
+	kept keeping // what was put, and its copies elsewhere
 
 	taken []taken // what the daemon would listen on, and cannot
 
@@ -49,6 +52,9 @@ type mode struct {
 	path, is, want string // such as 0644 and 600
 	bad            bool
 }
+
+// layout is the number of the layout of the home's data; 0 is not known.
+type layout struct{ has, writes int }
 
 type taken struct{ what, addr, key string }
 
@@ -74,6 +80,10 @@ func checkVersion(f facts) []finding {
 	var newer *node.HomeError
 	if f.exists && errors.As(f.homeErr, &newer) {
 		return ill("install the newer cairn again, or use another --home", "%s", f.homeErr)
+	}
+	if f.layout.has > 0 && f.layout.has < f.layout.writes {
+		return ill("start the daemon of this cairn, which brings it forward and leaves a copy",
+			"the home is of layout %d, and this program writes %d", f.layout.has, f.layout.writes)
 	}
 	if f.daemon != nil && f.daemon.Version != node.Version {
 		return ill("restart the daemon", "the daemon is cairn %s, this program %s", f.daemon.Version, node.Version)

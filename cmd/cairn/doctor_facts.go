@@ -35,6 +35,7 @@ const (
 // examine gathers facts. What cannot be known is a fact too, so it has no error.
 func (p *program) examine(ctx context.Context, home node.Home) facts {
 	f := facts{home: home, exists: home.Exists(), homeErr: home.Check()}
+	f.layout.has, f.layout.writes = home.Layout()
 	f.config, f.confErr = node.LoadConfig(home.Config)
 	f.modes, f.modeErr = modes(home)
 	f.daemon, f.stale, f.daemonErr = ask(ctx, home)
@@ -44,8 +45,11 @@ func (p *program) examine(ctx context.Context, home node.Home) facts {
 			f.taken = takenBy(f.config)
 		}
 	}
+	if f.daemon != nil {
+		f.kept = askKept(ctx, home)
+	}
 	f.free, f.freeErr = freeSpace(home.Data)
-	f.clock = readClock(home)
+	f.clock = readClock(ctx, home)
 	if f.confErr == nil {
 		f.bootstrap = dialAll(ctx, f.config.Network.Bootstrap)
 	}
@@ -181,7 +185,8 @@ func freeSpace(dir string) (uint64, error) {
 }
 
 // readClock compares the clock with what else keeps time on this machine.
-func readClock(home node.Home) clock {
+// It watches it for a moment, or until ctx is done.
+func readClock(ctx context.Context, home node.Home) clock {
 	began := time.Now()
 	c := clock{now: began, released: released()}
 	for _, file := range []string{home.KeyFile(), home.TokenFile(), home.Config, home.VersionFile()} {
@@ -190,7 +195,12 @@ func readClock(home node.Home) clock {
 		}
 	}
 	c.file, c.fileErr = fileClock(home)
-	time.Sleep(watching)
+	watched := time.NewTimer(watching)
+	defer watched.Stop()
+	select {
+	case <-watched.C:
+	case <-ctx.Done():
+	}
 	end := time.Now()
 	c.steady, c.wall = end.Sub(began), end.Round(0).Sub(began.Round(0))
 	return c

@@ -13,16 +13,25 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/node"
 	"github.com/cairn-network/cairn/web/api"
 	"github.com/gofrs/flock"
+	"github.com/ipfs/go-cid"
 )
 
 // healthy is what doctor knows of a peer that lacks nothing.
 func healthy() facts {
 	now := time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)
+	pin := blocks.Pin{Root: blocks.New(cid.Raw, []byte("x")).Cid(), Name: "photos", Time: now.Add(-time.Hour), Lease: blocks.LeaseID{1}}
+	fresh := blocks.Pin{Root: blocks.New(cid.Raw, []byte("y")).Cid(), Time: now.Add(-time.Second), Lease: blocks.LeaseID{2}, Pending: true}
 	return facts{
 		home: node.HomeAt("/home"), exists: true, config: node.DefaultConfig(), free: 100 << 30,
+		layout: layout{1, 1},
+		kept: keeping{
+			pins:   []blocks.Pin{pin, fresh, {Root: pin.Root, Time: now}}, // the last is only pinned
+			health: map[string]blocks.Health{pin.Root.String(): {Target: 5, Members: 7, Min: 5}},
+		},
 		modes:  []mode{{path: "/home/data/identity.key", is: "0600", want: "600"}},
 		daemon: &api.ID{ID: "me", API: "http://127.0.0.1:1", State: "ready", Version: node.Version, Peers: 3},
 		clock:  clock{now: now, released: now.AddDate(-1, 0, 0), latest: now.Add(-time.Hour), wall: watching, steady: watching},
@@ -39,6 +48,10 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 		}
 	}
 	alone := func(f *facts) { f.daemon = nil }
+	stranger := func(f *facts, reach string, addrs ...string) {
+		f.daemon.Profile, f.daemon.Reachable, f.daemon.Addresses = node.ProfilePublic, reach, addrs
+	}
+	root := healthy().kept.pins[0].Root.String()
 	found := map[string]bool{}
 	for _, c := range []struct {
 		name  string
@@ -60,6 +73,11 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 		{"a file server with its own clock", func(f *facts) { f.clock.file = -time.Minute }, "clock", "-1m0s off"},
 		{"a clock that jumps", func(f *facts) { f.clock.wall += time.Second }, "clock", "jumped by 1s"},
 		{"no peers", func(f *facts) { f.daemon.Peers = 0 }, "peers", "no other peer is connected"},
+		{"an old home", func(f *facts) { f.layout = layout{1, 2} }, "version", "of layout 1, and this program writes 2"},
+		{"others that cannot call it", func(f *facts) { stranger(f, "no", "/ip4/8.8.8.8/tcp/4101") }, "reachable", "could not: /ip4/8.8.8.8/tcp/4101"},
+		{"a NAT", func(f *facts) { stranger(f, "unknown", "/ip4/192.168.1.2/tcp/4101", "/ip6/::1/tcp/4101") }, "reachable", "behind a NAT"},
+		{"a put that stays short", func(f *facts) { f.kept.pins[0].Pending = true }, "copies", root + " (photos) has not all its copies since 2027-01-02T02:04:05Z"},
+		{"copies that were lost", func(f *facts) { f.kept.health[root] = blocks.Health{Target: 5, Members: 7, Min: 2, AtRisk: 1} }, "copies", root + " (photos) has 2 of 5 copies"},
 		{"bootstrap that is away", func(f *facts) { f.bootstrap = f.bootstrap[1:2] }, "bootstrap", "none of 1 answers: /ip4/192.0.2.2/tcp/1"},
 	} {
 		f := healthy()
@@ -97,6 +115,14 @@ func TestDoctorSaysWhatItDidNotCheck(t *testing.T) {
 		{"ports", func(f *facts) { f.daemon, f.confErr = nil, errors.New("x") }, "not known until"},
 		{"disk", func(f *facts) { f.freeErr = errors.New("x") }, "free space: x"},
 		{"peers", func(f *facts) { f.daemon = nil }, "no daemon to ask"},
+		{"reachable", func(f *facts) { f.daemon = nil }, "no daemon to ask"},
+		{"reachable", func(f *facts) { f.daemon.Profile, f.daemon.Started = node.ProfilePublic, f.clock.now }, "just started"},
+		{"reachable", func(f *facts) {
+			f.daemon.Profile, f.daemon.Addresses = node.ProfilePublic, []string{"/ip4/8.8.8.8/tcp/1"}
+		}, "nobody has tried yet to call /ip4/8.8.8.8/tcp/1"},
+		{"copies", func(f *facts) { f.daemon = nil }, "no daemon to ask"},
+		{"copies", func(f *facts) { f.kept.err = errors.New("x") }, "not known: x"},
+		{"copies", func(f *facts) { clear(f.kept.health) }, "the holders of 1 of 1 file did not answer"},
 		{"bootstrap", func(f *facts) { f.bootstrap = f.bootstrap[2:] }, "can be tried but by a daemon"},
 	} {
 		f := healthy()
@@ -193,6 +219,9 @@ func TestDoctorSeesWhatIsThere(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
+	if began := time.Now(); readClock(ctx, home).steady > watching/2 || time.Since(began) > watching/2 {
+		t.Errorf("the clock was watched for %s though there was no time", time.Since(began))
+	}
 	if r := dial(ctx, multi(l)+id); r.err == nil {
 		t.Error("reached though there was no time")
 	}

@@ -70,7 +70,7 @@ func (f *face) ID() api.ID {
 	s := f.n.Status()
 	return api.ID{
 		ID: s.ID.String(), Agent: s.Agent, Version: node.Version, Network: s.Network, Profile: s.Profile, State: s.State,
-		Addresses: s.Addrs, Gateway: f.gateway, API: f.api, Peers: s.Connected, Blocks: s.Held, Started: s.Started,
+		Addresses: s.Addrs, Reachable: s.Reach, Gateway: f.gateway, API: f.api, Peers: s.Connected, Blocks: s.Held, Started: s.Started,
 	}
 }
 

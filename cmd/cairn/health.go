@@ -31,26 +31,22 @@ when nobody has the file.`,
   cairn health --wait --timeout 2m CID`,
 		Args: exactly(1, "one path"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := p.client()
-			if err != nil {
+			return p.talk(cmd.Context(), func(ctx context.Context, _ *watch, c *client.Client) error {
+				var err error
+				var h blocks.Health
+				if wait {
+					h, err = p.heal(ctx, c, args[0], detail)
+				} else {
+					h, err = c.Health(ctx, args[0], detail)
+				}
+				if h.Root.Defined() {
+					p.printHealth(h)
+				}
+				if err == nil && lost(h) {
+					return &blocks.MissError{CID: h.Root, Asked: h.Members}
+				}
 				return err
-			}
-			defer c.Close()
-			ctx, _, done := p.patience(cmd.Context())
-			defer done()
-			var h blocks.Health
-			if wait {
-				h, err = p.heal(ctx, c, args[0], detail)
-			} else {
-				h, err = c.Health(ctx, args[0], detail)
-			}
-			if h.Root.Defined() {
-				p.printHealth(h)
-			}
-			if err == nil && lost(h) {
-				return &blocks.MissError{CID: h.Root, Asked: h.Members}
-			}
-			return err
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait until every block has all its copies")

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"text/tabwriter"
 	"time"
 
+	"github.com/cairn-network/cairn/web/api/client"
 	"github.com/spf13/cobra"
 )
 
@@ -15,29 +17,24 @@ func (p *program) idCmd() *cobra.Command {
 		Example: "  cairn id\n  cairn id --peer p3 --json",
 		Args:    exactly(0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := p.client()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			ctx, _, done := p.patience(cmd.Context())
-			defer done()
-			id, err := c.ID(ctx)
-			if err != nil {
-				return err
-			}
-			if p.json {
-				writeJSON(p.out, id)
-				return nil
-			}
-			t := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
-			fmt.Fprintf(t, "id\t%s\nagent\t%s\nnetwork\t%s (%s)\nstate\t%s\npeers\t%d\nblocks\t%d\n",
-				id.ID, id.Agent, id.Network, id.Profile, id.State, id.Peers, id.Blocks)
-			fmt.Fprintf(t, "api\t%s\ngateway\t%s\nstarted\t%s\n", id.API, id.Gateway, id.Started.UTC().Format(time.RFC3339))
-			for _, a := range id.Addresses {
-				fmt.Fprintf(t, "address\t%s\n", a)
-			}
-			return t.Flush()
+			return p.talk(cmd.Context(), func(ctx context.Context, _ *watch, c *client.Client) error {
+				id, err := c.ID(ctx)
+				if err != nil {
+					return err
+				}
+				if p.json {
+					writeJSON(p.out, id)
+					return nil
+				}
+				t := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
+				fmt.Fprintf(t, "id\t%s\nagent\t%s\nnetwork\t%s (%s)\nstate\t%s\npeers\t%d\nblocks\t%d\n",
+					id.ID, id.Agent, id.Network, id.Profile, id.State, id.Peers, id.Blocks)
+				fmt.Fprintf(t, "api\t%s\ngateway\t%s\nstarted\t%s\n", id.API, id.Gateway, id.Started.UTC().Format(time.RFC3339))
+				for _, a := range id.Addresses {
+					fmt.Fprintf(t, "address\t%s\n", a)
+				}
+				return t.Flush()
+			})
 		},
 	}
 }

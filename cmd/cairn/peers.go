@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"text/tabwriter"
 	"time"
 
+	"github.com/cairn-network/cairn/web/api/client"
 	"github.com/spf13/cobra"
 )
 
@@ -16,34 +18,29 @@ func (p *program) peersCmd() *cobra.Command {
 		Example: "  cairn peers\n  cairn peers --peer p3",
 		Args:    exactly(0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := p.client()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			ctx, _, done := p.patience(cmd.Context())
-			defer done()
-			peers, err := c.Peers(ctx)
-			if err != nil {
-				return err
-			}
-			if p.json {
-				writeJSON(p.out, peers)
-				return nil
-			}
-			t := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(t, "PEER\tSTORES\tLATENCY\tAGENT\tADDRESS")
-			for _, q := range peers {
-				stores, latency := "no", "-"
-				if q.Member {
-					stores = "yes"
+			return p.talk(cmd.Context(), func(ctx context.Context, _ *watch, c *client.Client) error {
+				peers, err := c.Peers(ctx)
+				if err != nil {
+					return err
 				}
-				if q.Latency > 0 {
-					latency = time.Duration(q.Latency).Round(time.Microsecond).String()
+				if p.json {
+					writeJSON(p.out, peers)
+					return nil
 				}
-				fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", q.ID, stores, latency, printable(q.Agent), strings.Join(q.Addresses, " "))
-			}
-			return t.Flush()
+				t := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
+				fmt.Fprintln(t, "PEER\tSTORES\tLATENCY\tAGENT\tADDRESS")
+				for _, q := range peers {
+					stores, latency := "no", "-"
+					if q.Member {
+						stores = "yes"
+					}
+					if q.Latency > 0 {
+						latency = time.Duration(q.Latency).Round(time.Microsecond).String()
+					}
+					fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", q.ID, stores, latency, printable(q.Agent), strings.Join(q.Addresses, " "))
+				}
+				return t.Flush()
+			})
 		},
 	}
 }

@@ -59,7 +59,7 @@ func (p *program) pinLsCmd() *cobra.Command {
 		Example: "  cairn pin ls",
 		Args:    exactly(0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.each(cmd.Context(), []string{""}, func(ctx context.Context, _ *watch, c *client.Client, _ string) error {
+			return p.talk(cmd.Context(), func(ctx context.Context, _ *watch, c *client.Client) error {
 				pins, err := c.Pins(ctx)
 				if err != nil {
 					return err

@@ -18,6 +18,7 @@ type statusLine struct {
 	Name    string  `json:"name,omitempty"`
 	Elapsed float64 `json:"seconds_elapsed"`
 	Done    int64   `json:"bytes_done"`
+	Files   int64   `json:"files_done,omitempty"`   // of a tree
 	Total   int64   `json:"total_bytes,omitempty"`  // left out when it is not known
 	Percent float64 `json:"percent_done,omitempty"` // 0 to 1, of this phase
 	Blocks  int     `json:"blocks,omitempty"`

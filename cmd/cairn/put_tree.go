@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -94,6 +95,7 @@ func (p *program) sendTree(ctx context.Context, c *client.Client, o putFlags, k 
 	defer done()
 	m := p.meter()
 	defer m.clear()
+	defer m.answering()()
 	if o.quiet {
 		m.mode = ""
 	}
@@ -111,7 +113,15 @@ func (p *program) sendTree(ctx context.Context, c *client.Client, o putFlags, k 
 		in.CloseWithError(k.pack(in)) // nil is the end
 	}()
 	var told time.Time
-	show := func() { // by one goroutine at a time
+	var telling sync.Mutex    // of told
+	var spreading atomic.Bool // the daemon has it all
+	show := func() {
+		telling.Lock()
+		defer telling.Unlock()
+		if spreading.Load() {
+			return
+		}
+		m.track(statusLine{Verb: "put", Phase: "sending", Name: k.dir, Done: sent.Load(), Files: files.Load()})
 		if !p.json {
 			m.show("sending %s  %s · %s", name, count(int(files.Load()), "file"), size(sent.Load()))
 		} else if time.Since(told) > time.Second {
@@ -120,9 +130,16 @@ func (p *program) sendTree(ctx context.Context, c *client.Client, o putFlags, k 
 		}
 	}
 	show()
+	stop := every(often, show) // the daemon may be busy with what it has
 	src := reader{out, func(int) { w.moved(); show() }}
 	err := p.follow(o, m, w, func(tell func(blocks.Progress)) (blocks.Receipt, error) {
-		return c.PutTree(ctx, src, o.PutOptions, tell)
+		defer stop()
+		return c.PutTree(ctx, src, o.PutOptions, func(now blocks.Progress) {
+			if now.Blocks > 0 {
+				spreading.Store(true)
+			}
+			tell(now)
+		})
 	})
 	out.CloseWithError(errors.New("put: given up"))
 	<-packed

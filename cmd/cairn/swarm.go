@@ -7,6 +7,7 @@ import (
 
 	"github.com/cairn-network/cairn/node"
 	"github.com/cairn-network/cairn/web/api"
+	"github.com/cairn-network/cairn/web/api/client"
 	"github.com/spf13/cobra"
 )
 
@@ -26,23 +27,18 @@ shows it. To meet it at every start use cairn bootstrap add.`,
 			if _, err := node.ParseAddr(args[0]); err != nil {
 				return usagef("%s", err)
 			}
-			c, err := p.client()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			ctx, _, done := p.patience(cmd.Context())
-			defer done()
-			to, err := c.Connect(ctx, args[0])
-			if err != nil {
-				return err
-			}
-			if p.json {
-				writeJSON(p.out, to)
+			return p.talk(cmd.Context(), func(ctx context.Context, _ *watch, c *client.Client) error {
+				to, err := c.Connect(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				if p.json {
+					writeJSON(p.out, to)
+					return nil
+				}
+				fmt.Fprintf(p.out, "connected to %s\n", to.ID)
 				return nil
-			}
-			fmt.Fprintf(p.out, "connected to %s\n", to.ID)
-			return nil
+			})
 		},
 	}
 	cmd := &cobra.Command{Use: "swarm", Short: "See and make connections to other peers", RunE: group, Args: cobra.ArbitraryArgs}

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
 
+	"github.com/cairn-network/cairn/web/api/client"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 )
@@ -22,29 +24,24 @@ works once, within ten minutes. Without a desktop it is only printed.`,
 		SuggestFor: []string{"browser", "web", "page", "dashboard"},
 		Args:       exactly(0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := p.client()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			ctx, _, done := p.patience(cmd.Context())
-			defer done()
-			url, err := c.PageURL(ctx)
-			if err != nil {
-				return err
-			}
-			if p.json {
-				writeJSON(p.out, map[string]string{"url": url})
+			return p.talk(cmd.Context(), func(ctx context.Context, _ *watch, c *client.Client) error {
+				url, err := c.PageURL(ctx)
+				if err != nil {
+					return err
+				}
+				if p.json {
+					writeJSON(p.out, map[string]string{"url": url})
+					return nil
+				}
+				fmt.Fprintln(p.out, url)
+				if noBrowser || !p.desktop() {
+					return nil
+				}
+				if err := browse(url); err != nil {
+					p.note("cairn: no browser was opened (%v): open the address yourself", err)
+				}
 				return nil
-			}
-			fmt.Fprintln(p.out, url)
-			if noBrowser || !p.desktop() {
-				return nil
-			}
-			if err := browse(url); err != nil {
-				p.note("cairn: no browser was opened (%v): open the address yourself", err)
-			}
-			return nil
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&noBrowser, "no-browser", false, "only print the address")

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 
 	"github.com/cairn-network/cairn/web/api"
+	"github.com/cairn-network/cairn/web/api/client"
 	"github.com/spf13/cobra"
 )
 
@@ -23,30 +25,25 @@ func (p *program) updatesCmd() *cobra.Command {
 			if !cmd.Flags().Changed("timeout") {
 				p.timeout = 0 // nothing is announced for days
 			}
-			c, err := p.client()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			ctx, w, done := p.patience(cmd.Context())
-			defer done()
-			heard := 0
-			for u, err := range c.Updates(ctx) {
-				if err != nil {
-					return err
+			return p.talk(cmd.Context(), func(ctx context.Context, w *watch, c *client.Client) error {
+				heard := 0
+				for u, err := range c.Updates(ctx) {
+					if err != nil {
+						return err
+					}
+					w.moved()
+					if p.json {
+						writeJSON(p.out, api.UpdateLine{Type: "update", Update: u})
+					} else if _, err := fmt.Fprintf(p.out, "%s  %s  %s  %s  from %s\n", u.Time.UTC().Format(time.RFC3339),
+						printable(u.Root), size(u.Size), printable(u.Name), u.From); err != nil {
+						return err
+					}
+					if heard++; heard == n {
+						return nil
+					}
 				}
-				w.moved()
-				if p.json {
-					writeJSON(p.out, api.UpdateLine{Type: "update", Update: u})
-				} else if _, err := fmt.Fprintf(p.out, "%s  %s  %s  %s  from %s\n", u.Time.UTC().Format(time.RFC3339),
-					printable(u.Root), size(u.Size), printable(u.Name), u.From); err != nil {
-					return err
-				}
-				if heard++; heard == n {
-					return nil
-				}
-			}
-			return cause(ctx)
+				return cause(ctx)
+			})
 		},
 	}
 	cmd.Flags().IntVar(&n, "count", 0, "end after this `number` of announcements; 0 is never")

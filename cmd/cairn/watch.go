@@ -36,6 +36,28 @@ func (w *watch) moved() {
 	}
 }
 
+// every calls f once a time until stop is called, which waits for it.
+func every(d time.Duration, f func()) (stop func()) {
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() { // ends with stop
+		defer close(ended)
+		tick := time.NewTicker(d)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				f()
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() {
+		close(done)
+		<-ended
+	}
+}
+
 // reader calls f with the number of bytes of each read.
 type reader struct {
 	io.Reader

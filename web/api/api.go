@@ -17,6 +17,7 @@ type Config struct {
 	Page        http.Handler    // at / and under /ui/, without the token; nil: there is none
 	Door        *Door           // lets browsers in; nil: one of its own
 	Done        <-chan struct{} // closed when the peer stops; ends puts whose client has left; nil: never
+	Caught      func(v any)     // told of a handler's panic, which costs one request its answer; nil: nobody is
 	Timing      Timing
 	Log         *slog.Logger // nil discards
 }
@@ -57,6 +58,9 @@ func (c Config) withDefaults() Config {
 	c.Timing = c.Timing.withDefaults()
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Caught == nil {
+		c.Caught = func(any) {}
 	}
 	if c.Door == nil {
 		c.Door = &Door{}

@@ -1,14 +1,11 @@
 package api
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"net/http"
 	"reflect"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -50,43 +47,21 @@ type PeerLine struct {
 
 // events streams all that a page shows live, until the client leaves: how the
 // peer is doing, who came and went, and announcements. It has the two forms of
-// [server.updates]. Who is connected is looked at once a Timing.Poll.
+// a [stream]. Who is connected is looked at once a Timing.Poll.
 func (s *server) events(w http.ResponseWriter, r *http.Request) {
 	if p := query(r); p.err != nil {
 		s.fail(w, r, p.err)
 		return
 	}
-	ctx, cancel := context.WithCancel(r.Context())
+	st, ctx, end := s.newStream(w, r)
 	var others sync.WaitGroup
-	defer func() {
-		cancel()
-		others.Wait()
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // the connection may serve another request
-	}()
-	st := &stream{w: w, rc: http.NewResponseController(w), limit: s.cfg.Timing.Write, left: cancel}
-	event, alive, kind := sse, ":\n\n", "text/event-stream"
-	if strings.Contains(r.Header.Get("Accept"), "application/x-ndjson") {
-		event, alive, kind = ndjson, "\n", "application/x-ndjson"
-	}
-	w.Header().Set("Content-Type", kind)
+	defer end()
+	defer others.Wait()
+	defer st.left()           // first: it ends the others
 	heard := s.n.Updates(ctx) // listens from here on
-	l := look{n: s.n, say: func(name string, v any) { st.send(event(name, "", v)) }}
+	l := look{n: s.n, say: func(name string, v any) { st.say(name, "", v) }}
 	l.first()
-	others.Go(func() { // ends with ctx
-		for u, err := range heard {
-			if err != nil {
-				if ctx.Err() == nil {
-					_, code, hint := describe(err)
-					st.send(event("error", "", ErrorLine{Type: LineError, Code: code, Message: err.Error(), Hint: hint}))
-				}
-				return
-			}
-			st.send(event("update", fmt.Sprintf("%s/%d", u.From, u.Seq), UpdateLine{"update", u}))
-			if ctx.Err() != nil {
-				return
-			}
-		}
-	})
+	others.Go(func() { st.announce(ctx, heard) }) // ends with ctx
 	poll, beat := time.NewTicker(s.cfg.Timing.Poll), time.NewTicker(s.cfg.Timing.Heartbeat)
 	defer poll.Stop()
 	defer beat.Stop()
@@ -97,7 +72,7 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 		case <-poll.C:
 			l.again()
 		case <-beat.C:
-			st.send([]byte(alive))
+			st.beat()
 		}
 	}
 }

@@ -21,13 +21,8 @@ func (s *server) get(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, p.err)
 		return
 	}
-	idle := s.cfg.Timing.GetIdle
-	ctx, cancel := context.WithCancelCause(r.Context())
-	defer cancel(nil)
-	watch := time.AfterFunc(idle, func() {
-		cancel(fmt.Errorf("nothing came for %s: %w", idle, context.DeadlineExceeded))
-	})
-	defer watch.Stop()
+	ctx, moved, end := s.untilIdle(r)
+	defer end()
 
 	f, err := s.n.Open(ctx, name)
 	if err != nil {
@@ -47,7 +42,7 @@ func (s *server) get(w http.ResponseWriter, r *http.Request) {
 		r.Header.Set("Range", first)
 	}
 	src := &source{f: f}
-	dst := &sink{ResponseWriter: w, rc: http.NewResponseController(w), idle: idle, moved: func() { watch.Reset(idle) }}
+	dst := &sink{ResponseWriter: w, rc: http.NewResponseController(w), idle: s.cfg.Timing.GetIdle, moved: moved}
 	defer func() { _ = dst.rc.SetWriteDeadline(time.Time{}) }()
 	http.ServeContent(dst, r, "", time.Time{}, src)
 	switch {

@@ -46,6 +46,7 @@ func (s *server) caught(w *answer, r *http.Request, v any) {
 	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(http.ErrAbortHandler)
 	}
+	s.cfg.Caught(v)
 	s.cfg.Log.Error("request panicked", "method", r.Method, "path", r.URL.Path, "panic", v,
 		"stack", string(debug.Stack()), "request", w.Header().Get("X-Request-Id"))
 	if w.status != 0 {

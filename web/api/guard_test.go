@@ -108,8 +108,12 @@ func TestAPanicIsAProblemAndALogLine(t *testing.T) {
 	var log bytes.Buffer
 	n := node("")
 	n.open = func(context.Context, string) (api.File, error) { panic("boom") }
-	h := api.New(n, api.Config{Token: token, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	var caught []any
+	h := api.New(n, api.Config{Token: token, Log: slog.New(slog.NewTextHandler(&log, nil)), Caught: func(v any) { caught = append(caught, v) }})
 	res := record(h, "GET", "http://localhost/api/v1/get?path=x", "Bearer "+token)
+	if len(caught) != 1 || caught[0] != "boom" {
+		t.Errorf("told of %v, want one boom", caught)
+	}
 	if p := problem(t, res); p.Status != 500 || p.Code != api.CodeInternal || strings.Contains(p.Detail, "boom") {
 		t.Errorf("got %+v", p)
 	}

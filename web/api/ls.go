@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -61,13 +60,8 @@ func (s *server) ls(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, p.err)
 		return
 	}
-	idle := s.cfg.Timing.GetIdle
-	ctx, cancel := context.WithCancelCause(r.Context())
-	defer cancel(nil)
-	watch := time.AfterFunc(idle, func() {
-		cancel(fmt.Errorf("nothing came for %s: %w", idle, context.DeadlineExceeded))
-	})
-	defer watch.Stop()
+	ctx, moved, end := s.untilIdle(r)
+	defer end()
 	rc, enc := http.NewResponseController(w), json.NewEncoder(w)
 	defer func() { _ = rc.SetWriteDeadline(time.Time{}) }()
 	begun := false
@@ -85,7 +79,7 @@ func (s *server) ls(w http.ResponseWriter, r *http.Request) {
 		}
 		begin()
 		due := time.Since(flushed) > s.cfg.Timing.Status
-		if due && rc.SetWriteDeadline(time.Now().Add(idle)) != nil {
+		if due && rc.SetWriteDeadline(time.Now().Add(s.cfg.Timing.GetIdle)) != nil {
 			return
 		}
 		if err != nil {
@@ -96,7 +90,7 @@ func (s *server) ls(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if due {
-			watch.Reset(idle)
+			moved()
 			flushed = time.Now()
 			_ = rc.Flush() // the next Encode tells
 		}

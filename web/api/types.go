@@ -58,10 +58,11 @@ type ID struct {
 	Profile   string    `json:"profile"` // public, lan, private or testnet
 	State     string    `json:"state"`   // starting, alone, warming, ready
 	Addresses []string  `json:"addresses"`
-	Gateway   string    `json:"gateway,omitempty"` // URL
-	API       string    `json:"api"`               // URL
-	Peers     int       `json:"peers"`             // connected
-	Blocks    int64     `json:"blocks"`            // held under a lease here
+	Reachable string    `json:"reachable,omitempty"` // by strangers: yes, no, unknown; left out where nobody asks
+	Gateway   string    `json:"gateway,omitempty"`   // URL
+	API       string    `json:"api"`                 // URL
+	Peers     int       `json:"peers"`               // connected
+	Blocks    int64     `json:"blocks"`              // held under a lease here
 	Started   time.Time `json:"started"`
 }
 

@@ -22,6 +22,9 @@ type Config struct {
 	// slow turns it up.
 	Retrieval   time.Duration
 	MaxRequests int // served at once; more get 429; 0 is 4096
+
+	FirstByte func(took time.Duration) // told how long the first byte of content took; nil: nobody is
+	Caught    func(v any)              // told of a handler's panic, which costs one request its answer; nil: nobody is
 }
 
 // New makes the gateway over bs.
@@ -47,7 +50,14 @@ func New(bs blockservice.BlockService, cfg Config) http.Handler {
 		}},
 	}
 	h := boxo.NewHostnameHandler(with, backend, boxo.NewHandler(with, backend))
-	return guard(h, allowed(cfg.Hosts), cmp.Or(cfg.Retrieval, boxo.DefaultRetrievalTimeout))
+	cfg.Retrieval = cmp.Or(cfg.Retrieval, boxo.DefaultRetrievalTimeout)
+	if cfg.FirstByte == nil {
+		cfg.FirstByte = func(time.Duration) {}
+	}
+	if cfg.Caught == nil {
+		cfg.Caught = func(any) {}
+	}
+	return guard(h, allowed(cfg.Hosts), cfg)
 }
 
 // headers go with every answer. own says that the CID has an origin of its own.
@@ -65,7 +75,7 @@ func headers(h http.Header, own bool) {
 }
 
 // guard stands before boxo's handler.
-func guard(next http.Handler, hosts map[string]bool, idle time.Duration) http.Handler {
+func guard(next http.Handler, hosts map[string]bool, cfg Config) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		own := ownOrigin(r.Host)
 		headers(w.Header(), own)
@@ -80,7 +90,7 @@ func guard(next http.Handler, hosts map[string]bool, idle time.Duration) http.Ha
 		case !own && !strings.HasPrefix(r.URL.Path, "/ipfs/"):
 			http.Error(w, "nothing here: content is under /ipfs/CID", http.StatusNotFound)
 		default:
-			serve(next, w, plain(r), idle)
+			serve(next, w, plain(r), cfg)
 		}
 	})
 }

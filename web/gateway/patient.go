@@ -29,16 +29,23 @@ type patient struct {
 	stalled bool        // guarded by mu: the timer has fired
 	began   bool        // guarded by mu: a status was sent
 	broken  bool        // guarded by mu: a failure came after that
+	silent  bool        // guarded by mu: the last that was said is 500, without a word: boxo has caught a panic
+	first   func()      // told of the first byte of content; nil: it has been told
 }
 
 // serve answers r with next. It panics with [http.ErrAbortHandler] when the
 // answer had begun and cannot be ended: the client must see that it is not whole.
-func serve(next http.Handler, w http.ResponseWriter, r *http.Request, idle time.Duration) {
+func serve(next http.Handler, w http.ResponseWriter, r *http.Request, cfg Config) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	p := &patient{ResponseWriter: w, rc: http.NewResponseController(w), idle: idle, cancel: cancel}
-	p.timer = time.AfterFunc(idle, p.stall)
+	began := time.Now()
+	p := &patient{ResponseWriter: w, rc: http.NewResponseController(w), idle: cfg.Retrieval, cancel: cancel,
+		first: func() { cfg.FirstByte(time.Since(began)) }}
+	p.timer = time.AfterFunc(p.idle, p.stall)
 	next.ServeHTTP(p, r.WithContext(below(ctx, r)))
+	if p.faulty() {
+		cfg.Caught("the gateway's handler; its stack is on standard error")
+	}
 	p.end()
 	_ = p.rc.SetWriteDeadline(time.Time{}) // the connection may serve another request
 }
@@ -48,6 +55,13 @@ func (p *patient) stall() {
 	defer p.mu.Unlock()
 	p.stalled = true
 	p.cancel()
+}
+
+// faulty reports whether boxo has caught a panic of its own.
+func (p *patient) faulty() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.silent
 }
 
 func (p *patient) end() {
@@ -71,7 +85,7 @@ func (p *patient) lateLocked() {
 	for _, k := range []string{"Etag", "Cache-Control", "Content-Length", "Content-Disposition", "Last-Modified"} {
 		p.Header().Del(k) // those of what was not found
 	}
-	p.stalled, p.began = false, true
+	p.stalled, p.began, p.first = false, true, nil
 	_ = p.rc.SetWriteDeadline(time.Now().Add(writeTime)) // a client that left gets no answer
 	http.Error(p.ResponseWriter, "not found in time: nobody who was asked has sent it", http.StatusGatewayTimeout)
 	p.ResponseWriter = closed{p.ResponseWriter}
@@ -80,6 +94,10 @@ func (p *patient) lateLocked() {
 func (p *patient) WriteHeader(status int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.silent = status == http.StatusInternalServerError // an error that boxo answers has a body
+	if status >= 300 {
+		p.first = nil
+	}
 	switch {
 	case p.began:
 		p.broken = p.broken || status >= 400 // boxo caught a panic of its own
@@ -95,6 +113,7 @@ func (p *patient) WriteHeader(status int) {
 func (p *patient) Write(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.silent = false
 	if p.stalled && !p.began {
 		p.lateLocked()
 	}
@@ -102,6 +121,10 @@ func (p *patient) Write(b []byte) (int, error) {
 		return 0, errStalled
 	}
 	p.began = true
+	if p.first != nil && len(b) > 0 {
+		p.first()
+		p.first = nil
+	}
 	p.timer.Stop() // from here it is the client who is waited for
 	defer p.timer.Reset(p.idle)
 	if err := p.rc.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {

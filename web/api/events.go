@@ -20,6 +20,7 @@ const (
 	LineID    = "id"    // first, and whenever it changed
 	LinePeers = "peers" // second: all that are connected
 	LinePeer  = "peer"  // one came, changed or went
+	LineJobs  = "jobs"  // third: what is put, or was lately; then those that changed
 )
 
 // idEvery is how many looks at the peers go by between two at the peer itself,
@@ -39,6 +40,12 @@ type PeersLine struct {
 	Peers []PeerLine `json:"peers"`
 }
 
+// JobsLine is puts: first all, then those that changed since.
+type JobsLine struct {
+	Type string `json:"type"`
+	Jobs []Job  `json:"jobs"`
+}
+
 // PeerLine is a peer that came, changed or went.
 type PeerLine struct {
 	Type string `json:"type,omitempty"`
@@ -49,7 +56,7 @@ type PeerLine struct {
 }
 
 // events streams all that a page shows live, until the client leaves: how the
-// peer is doing, who came and went, and announcements. It has the two forms of
+// peer is doing, who came and went, what is put, and announcements. It has the two forms of
 // [server.updates]. Who is connected is looked at once a Timing.Poll.
 func (s *server) events(w http.ResponseWriter, r *http.Request) {
 	if p := query(r); p.err != nil {
@@ -70,7 +77,7 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", kind)
 	heard := s.n.Updates(ctx) // listens from here on
-	l := look{n: s.n, say: func(name string, v any) { st.send(event(name, "", v)) }}
+	l := look{n: s.n, jobs: &s.jobs, say: func(name string, v any) { st.send(event(name, "", v)) }}
 	l.first()
 	others.Go(func() { // ends with ctx
 		for u, err := range heard {
@@ -109,6 +116,8 @@ type look struct {
 	id    ID
 	peers map[string]Peer
 	turn  int
+	jobs  *jobs
+	seq   int // of the last change of jobs that was told
 }
 
 func (l *look) first() {
@@ -121,9 +130,16 @@ func (l *look) first() {
 		all = append(all, peerLine("", p, true, at))
 	}
 	l.say(LinePeers, PeersLine{LinePeers, all})
+	var puts []Job
+	puts, l.seq = l.jobs.since(0)
+	l.say(LineJobs, JobsLine{LineJobs, puts})
 }
 
 func (l *look) again() {
+	var puts []Job
+	if puts, l.seq = l.jobs.since(l.seq); len(puts) > 0 {
+		l.say(LineJobs, JobsLine{LineJobs, puts})
+	}
 	now, at, changed := map[string]Peer{}, time.Now().UTC(), false
 	for _, p := range l.n.Peers() {
 		now[p.ID] = p
@@ -166,6 +182,11 @@ func keyOf(id string) string {
 	if err != nil {
 		return ""
 	}
-	sum := sha256.Sum256([]byte(p))
+	return keyText([]byte(p))
+}
+
+// keyText is the key of a peer or of a block's hash.
+func keyText(b []byte) string {
+	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
 }

@@ -57,7 +57,7 @@ type PeerLine struct {
 
 // events streams all that a page shows live, until the client leaves: how the
 // peer is doing, who came and went, what is put, and announcements. It has the two forms of
-// [server.updates]. Who is connected is looked at once a Timing.Poll.
+// [server.updates]. Who is connected is looked at once a Timing.Poll, what is put four times.
 func (s *server) events(w http.ResponseWriter, r *http.Request) {
 	if p := query(r); p.err != nil {
 		s.fail(w, r, p.err)
@@ -95,12 +95,16 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 		}
 	})
 	poll, beat := time.NewTicker(s.cfg.Timing.Poll), time.NewTicker(s.cfg.Timing.Heartbeat)
+	puts := time.NewTicker(s.cfg.Timing.Poll / 4) // a bar that moves once a second seems to stand
+	defer puts.Stop()
 	defer poll.Stop()
 	defer beat.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-puts.C:
+			l.puts()
 		case <-poll.C:
 			l.again()
 		case <-beat.C:
@@ -135,11 +139,15 @@ func (l *look) first() {
 	l.say(LineJobs, JobsLine{LineJobs, puts})
 }
 
-func (l *look) again() {
-	var puts []Job
-	if puts, l.seq = l.jobs.since(l.seq); len(puts) > 0 {
-		l.say(LineJobs, JobsLine{LineJobs, puts})
+// puts tells of the jobs that changed.
+func (l *look) puts() {
+	var changed []Job
+	if changed, l.seq = l.jobs.since(l.seq); len(changed) > 0 {
+		l.say(LineJobs, JobsLine{LineJobs, changed})
 	}
+}
+
+func (l *look) again() {
 	now, at, changed := map[string]Peer{}, time.Now().UTC(), false
 	for _, p := range l.n.Peers() {
 		now[p.ID] = p

@@ -1,7 +1,7 @@
 // Folders that are dropped or chosen: what is in them, and how they are sent.
 import { Failure } from "./peer.js";
 
-const unreadable = (path, e) => new Failure(path + " cannot be read: " + (e?.message || e?.name || "the browser does not say why"),
+const unreadable = (path, e) => new Failure(`“${path}” cannot be read: ` + (e?.message || e?.name || "the browser does not say why"),
   "nothing of it was put; see whether it is still there and may be read, then try again");
 
 const fileOf = (entry, path) => new Promise((ok, fail) => entry.file(ok, (e) => fail(unreadable(path, e))));

@@ -158,7 +158,7 @@ function send(u) {
 async function afterwards(u, job) {
   const said = (error) => ({ state: "failed", error });
   const name = await missing(u.files);
-  if (name) { remember(job); return said(new Failure(name + " cannot be read any more, nothing was kept", "see whether it is still there and unchanged, then drop it again")); }
+  if (name) { remember(job); return said(new Failure(`“${name}” cannot be read any more, nothing was kept`, "see whether it is still there and unchanged, then drop it again")); }
   try {
     const j = (await call("jobs")).find((j) => j.id === job);
     if (j?.state === "spreading") return { state: "spreading" }; // the stream tells the rest
@@ -218,6 +218,13 @@ addEventListener("storage", (e) => { if (shelf && e.key === "cairn files " + she
 
 addEventListener("beforeunload", (e) => { if (tray.value.some((u) => u.xhr && u.state === "sending" && u.size > 1 << 20)) e.preventDefault(); });
 
+// copies asks the holders of cid, and answers whether there are enough of them.
+async function copies(cid) {
+  const h = await call("health?" + new URLSearchParams({ path: cid }));
+  learn(cid, { copies: h.min, goal: Math.min(h.target, h.members), target: h.target });
+  return h.min >= h.target;
+}
+
 // refresh asks the holders, as copies go on growing after a put is done; of many
 // things only the first are asked for.
 let asking = 0;
@@ -227,12 +234,20 @@ export async function refresh(cid) {
   try {
     for (const wait of [500, 2000, 5000]) {
       await new Promise((r) => setTimeout(r, wait));
-      const h = await call("health?" + new URLSearchParams({ path: cid }));
-      learn(cid, { copies: h.min, goal: Math.min(h.target, h.members), target: h.target });
-      if (h.min >= h.target) return;
+      if (await copies(cid)) return;
     }
   } catch { /* the chip shows what was known last */ } finally { asking--; }
 }
+
+// While the list is looked at, what has too few copies is asked after, one at a time.
+const asked = new Map();
+setInterval(() => {
+  if (document.hidden || !signedIn.value || !/^(#\/?(files)?)?$/.test(location.hash)) return;
+  const few = files.value.slice(0, 50).filter((f) => f.copies < f.target && Date.now() - (asked.get(f.cid) ?? 0) > 10_000)[0];
+  if (!few) return;
+  asked.set(few.cid, Date.now());
+  copies(few.cid).catch(() => { /* the chip shows what was known last */ });
+}, 2000);
 
 // least is the number of copies of the worst-kept block.
 export const least = (p) => { const n = (p?.copies ?? []).findIndex((c) => c > 0); return n < 0 ? 0 : n; };

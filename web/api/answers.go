@@ -5,6 +5,7 @@ import (
 
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/peer"
 )
 
 // The types of the lines that answer a put, in the order they come.
@@ -64,8 +65,17 @@ func (r Receipt) Parse() (blocks.Receipt, error) {
 type Health struct {
 	CID      string       `json:"cid"`
 	Sentence string       `json:"sentence"`
+	Key      string       `json:"key"`    // of the root: its place on the ring of keys, in hexadecimal
+	Places   []Place      `json:"places"` // of the holders
 	Detail   []BlockCount `json:"detail,omitempty"`
 	blocks.Health
+}
+
+// Place is where a holder stands on the ring of keys.
+type Place struct {
+	ID     string `json:"id"`
+	Key    string `json:"key"`              // in hexadecimal
+	Blocks int    `json:"blocks,omitempty"` // it has; 0: not asked for, see Detail
 }
 
 // BlockCount is one block of a Health.
@@ -77,9 +87,20 @@ type BlockCount struct {
 // NewHealth makes h ready to be written.
 func NewHealth(h blocks.Health) Health {
 	out := Health{CID: text(h.Root), Sentence: h.Sentence(), Health: h}
+	has := map[peer.ID]int{}
 	for _, b := range h.Detail {
+		for _, p := range b.Holders {
+			has[p]++
+		}
 		b.Holders = list(b.Holders)
 		out.Detail = append(out.Detail, BlockCount{text(b.CID), b})
+	}
+	if h.Root.Defined() {
+		out.Key = keyText(h.Root.Hash())
+	}
+	out.Places = []Place{}
+	for _, p := range h.Holders {
+		out.Places = append(out.Places, Place{p.String(), keyText([]byte(p)), has[p]})
 	}
 	out.Holders, out.Copies = list(h.Holders), list(h.Copies)
 	return out

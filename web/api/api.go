@@ -73,6 +73,7 @@ type server struct {
 	n     Node
 	cfg   Config
 	hosts map[string]bool
+	jobs  jobs
 }
 
 // New makes the handler of n's API.
@@ -101,6 +102,7 @@ type route struct {
 func (s *server) routes() []route {
 	return []route{
 		{"POST", "/api/v1/put", s.put},
+		{"GET", "/api/v1/jobs", s.jobsRoute},
 		{"GET", "/api/v1/get", s.get},
 		{"GET", "/api/v1/ls", s.ls},
 		{"GET", "/api/v1/stat", s.stat},

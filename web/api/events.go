@@ -17,6 +17,7 @@ const (
 	LineID    = "id"    // first, and whenever it changed
 	LinePeers = "peers" // second: all that are connected
 	LinePeer  = "peer"  // one came, changed or went
+	LineJobs  = "jobs"  // third: what is put, or was lately; then those that changed
 )
 
 // idEvery is how many looks at the peers go by between two at the peer itself,
@@ -36,6 +37,12 @@ type PeersLine struct {
 	Peers []PeerLine `json:"peers"`
 }
 
+// JobsLine is puts: first all, then those that changed since.
+type JobsLine struct {
+	Type string `json:"type"`
+	Jobs []Job  `json:"jobs"`
+}
+
 // PeerLine is a peer that came, changed or went.
 type PeerLine struct {
 	Type string `json:"type,omitempty"`
@@ -46,8 +53,9 @@ type PeerLine struct {
 }
 
 // events streams all that a page shows live, until the client leaves: how the
-// peer is doing, who came and went, and announcements. It has the two forms of
-// a [stream]. Who is connected is looked at once a Timing.Poll.
+// peer is doing, who came and went, what is put, and announcements. It has the two
+// forms of a [stream]. Who is connected is looked at once a Timing.Poll, what is put
+// four times.
 func (s *server) events(w http.ResponseWriter, r *http.Request) {
 	if p := query(r); p.err != nil {
 		s.fail(w, r, p.err)
@@ -59,16 +67,20 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 	defer others.Wait()
 	defer st.left()           // first: it ends the others
 	heard := s.n.Updates(ctx) // listens from here on
-	l := look{n: s.n, say: func(name string, v any) { st.say(name, "", v) }}
+	l := look{n: s.n, jobs: &s.jobs, say: func(name string, v any) { st.say(name, "", v) }}
 	l.first()
 	others.Go(func() { st.announce(ctx, heard) }) // ends with ctx
 	poll, beat := time.NewTicker(s.cfg.Timing.Poll), time.NewTicker(s.cfg.Timing.Heartbeat)
+	puts := time.NewTicker(s.cfg.Timing.Poll / 4) // a bar that moves once a second seems to stand
+	defer puts.Stop()
 	defer poll.Stop()
 	defer beat.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-puts.C:
+			l.puts()
 		case <-poll.C:
 			l.again()
 		case <-beat.C:
@@ -84,6 +96,8 @@ type look struct {
 	id    ID
 	peers map[string]Peer
 	turn  int
+	jobs  *jobs
+	seq   int // of the last change of jobs that was told
 }
 
 func (l *look) first() {
@@ -96,6 +110,17 @@ func (l *look) first() {
 		all = append(all, peerLine("", p, true, at))
 	}
 	l.say(LinePeers, PeersLine{LinePeers, all})
+	var puts []Job
+	puts, l.seq = l.jobs.since(0)
+	l.say(LineJobs, JobsLine{LineJobs, puts})
+}
+
+// puts tells of the jobs that changed.
+func (l *look) puts() {
+	var changed []Job
+	if changed, l.seq = l.jobs.since(l.seq); len(changed) > 0 {
+		l.say(LineJobs, JobsLine{LineJobs, changed})
+	}
 }
 
 func (l *look) again() {
@@ -141,6 +166,11 @@ func keyOf(id string) string {
 	if err != nil {
 		return ""
 	}
-	sum := sha256.Sum256([]byte(p))
+	return keyText([]byte(p))
+}
+
+// keyText is the key of a peer or of a block's hash.
+func keyText(b []byte) string {
+	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
 }

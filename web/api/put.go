@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -32,6 +31,12 @@ func (s *server) put(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
+	j, err := s.jobs.begin(r.URL.Query().Get("job"), o.Name)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	defer j.end(nil, &ErrorLine{Type: LineError, Code: CodeInternal, Message: "a fault of this program; its log says more"}) // unless it has ended
 	rc := http.NewResponseController(w)
 	if err := rc.EnableFullDuplex(); err != nil {
 		s.fail(w, r, fmt.Errorf("api: put: answer while reading: %w", err))
@@ -44,7 +49,7 @@ func (s *server) put(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Connection", "close") // what is left of an unread body must not pass for a request
 	out := newLines(w, rc, s.cfg.Timing)
 	defer out.close()
-	out.write(JobLine{LineJob, rand.Text()[:12]})
+	out.write(JobLine{LineJob, j.ID})
 
 	body := &body{r: r.Body, rc: rc, idle: s.cfg.Timing.PutIdle}
 	defer body.finish()
@@ -61,16 +66,22 @@ func (s *server) put(w http.ResponseWriter, r *http.Request) {
 	})
 
 	var receipt blocks.Receipt
-	if items == nil {
-		receipt, err = s.n.Put(ctx, body, o, out.tell)
+	tell := func(p blocks.Progress) {
+		j.tell(p)
+		out.tell(p)
+	}
+	if counted := j.counts(body); items == nil {
+		receipt, err = s.n.Put(ctx, counted, o, tell)
 	} else {
-		receipt, err = s.n.PutTree(ctx, items(body), o, out.tell)
+		receipt, err = s.n.PutTree(ctx, j.countItems(items(counted)), o, tell)
 	}
 	if cut := body.failure(); cut != nil {
 		err = cut // whatever Put made of it
 	}
 	if err == nil {
-		out.last(SummaryLine{LineSummary, NewReceipt(receipt)})
+		kept := NewReceipt(receipt)
+		j.end(&kept, nil)
+		out.last(SummaryLine{LineSummary, kept})
 		return
 	}
 	line := lineOf(because(ctx, err))
@@ -81,6 +92,7 @@ func (s *server) put(w http.ResponseWriter, r *http.Request) {
 	if line.Code == CodeInternal {
 		s.cfg.Log.Error("put failed", "err", err, "request", w.Header().Get("X-Request-Id"))
 	}
+	j.end(line.Receipt, &line)
 	out.last(line)
 }
 

@@ -103,7 +103,7 @@ func (p *params) label(name string) string {
 }
 
 func putOptions(r *http.Request) (blocks.PutOptions, error) {
-	p := query(r, "name", "wait", "replicas", "expires", "announce", "place", "profile")
+	p := query(r, "name", "wait", "replicas", "expires", "announce", "place", "profile", "job")
 	o := blocks.PutOptions{
 		Name:     p.label("name"),
 		Replicas: p.number("replicas", 1, blocks.MaxReplicas),

@@ -19,6 +19,7 @@ import (
 	"encoding/hex"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"path"
 	"strings"
 	"time"
@@ -73,8 +74,18 @@ func New(gateway string) http.Handler {
 // policy lets the page do what it does and no more.
 func policy(gateway string) string {
 	return "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'" +
-		"; img-src 'self' " + gateway + "; media-src " + source(gateway) + "; frame-src " + source(gateway) +
+		"; img-src 'self' " + gateway + "; media-src " + source(gateway) + "; frame-src " + frames(gateway) +
 		"; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+}
+
+// frames adds the origins that each CID has of its own where the gateway is on
+// loopback: what a browser shows in no sandbox, as a PDF, is shown from there.
+func frames(gateway string) string {
+	u, err := url.Parse(gateway)
+	if err != nil || u.Hostname() != "127.0.0.1" {
+		return source(gateway)
+	}
+	return gateway + " http://localhost:" + u.Port() + " http://*.ipfs.localhost:" + u.Port()
 }
 
 func source(gateway string) string {

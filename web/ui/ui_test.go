@@ -182,7 +182,7 @@ func TestEveryFileIsServedWithItsKindAndPolicy(t *testing.T) {
 			t.Errorf("%s: %d %s", url, res.StatusCode, res.Header.Get("Content-Type"))
 		}
 		policy := res.Header.Get("Content-Security-Policy")
-		for _, want := range []string{"default-src 'none'", "script-src 'self';", "style-src 'self';", "connect-src 'self';", "frame-src " + gateway + ";", "form-action 'none'", "base-uri 'none'", "frame-ancestors 'none'"} {
+		for _, want := range []string{"default-src 'none'", "script-src 'self';", "style-src 'self';", "connect-src 'self';", "frame-src " + gateway + " http://localhost:8180 http://*.ipfs.localhost:8180;", "form-action 'none'", "base-uri 'none'", "frame-ancestors 'none'"} {
 			if !strings.Contains(policy, want) {
 				t.Errorf("%s: policy %q lacks %s", url, policy, want)
 			}

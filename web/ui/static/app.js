@@ -1,14 +1,16 @@
 // The frame of the page: where in it one is, and whether one may be.
 import { html, render, useState, useEffect, signal, spoken } from "./kit.js";
 import { signedIn, live, me, begin, signIn, signOut } from "./peer.js";
-import { put } from "./upload.js";
+import { drop } from "./upload.js";
 import { Files } from "./files.js";
+import { Browse } from "./browse.js";
 import { Health } from "./health.js";
 import { Network } from "./network.js";
 import { Updates } from "./updates.js";
 import { Signin } from "./signin.js";
 
 const pages = [["files", "Files", Files], ["health", "Health", Health], ["network", "Network", Network], ["updates", "Updates", Updates]];
+const within = { ipfs: ["files", "Files", Browse] }; // pages that stand within another
 
 const where = signal(read()), refused = signal(null);
 
@@ -47,7 +49,7 @@ addEventListener("drop", (e) => {
   e.preventDefault();
   over.value = false;
   if (!signedIn.value) return;
-  put(e.dataTransfer.files);
+  drop(e.dataTransfer);
   location.hash = "#/files";
 });
 
@@ -66,9 +68,9 @@ function Theme() {
 const states = { live: "live", connecting: "connecting…", lost: "the peer does not answer; trying again" };
 
 function App() {
-  const { page, rest } = where.value, [, title, Page] = pages.find(([p]) => p === page) ?? pages[0];
+  const { page, rest } = where.value, [, title, Page] = within[page] ?? pages.find(([p]) => p === page) ?? pages[0];
   const inside = signedIn.value;
-  useEffect(() => { document.title = (inside ? title : "Sign in") + " · cairn"; }, [title, inside]);
+  useEffect(() => { document.title = (!inside ? "Sign in" : page in within ? rest.split("/").filter(Boolean).at(-1) : title) + " · cairn"; }, [title, page, rest, inside]);
   return html`<a class="skip" href="#main" onClick=${(e) => { e.preventDefault(); document.querySelector("main").focus(); }}>Skip to the content</a>
     <header><a class="brand" href="#/files"><img src="/ui/icon.svg" alt="" width="24" height="24" /> cairn</a>
       ${inside && html`<nav aria-label="Pages">${pages.map(([p, t]) => html`<a href=${"#/" + p} aria-current=${t === title ? "page" : null}>${t}</a>`)}</nav>`}
@@ -80,7 +82,7 @@ function App() {
       : html`<${Page} cid=${rest} />`}
     </main>
     <footer class="dim">${inside && me.value && html`peer <code class="wrap">${me.value.id}</code> · ${me.value.agent}`}</footer>
-    ${over.value && inside && html`<div class="over" aria-hidden="true"><p>Let go to put the files here</p></div>`}
+    ${over.value && inside && html`<div class="over" aria-hidden="true"><p>Let go to put it here</p></div>`}
     <div class="sr" role="status">${spoken.value}</div>`;
 }
 

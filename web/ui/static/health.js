@@ -1,7 +1,9 @@
 import { html, useState, useEffect, size, count, Ago, Id, Copy, Cli, Trouble, sentence } from "./kit.js";
 import { call, me, peers, live } from "./peer.js";
 import { files, learn } from "./upload.js";
-import { Chip, Preview, link } from "./files.js";
+import { Chip } from "./files.js";
+import { here } from "./browse.js";
+import { Ring } from "./ring.js";
 
 function Ask({ cid }) {
   const [text, set] = useState(cid);
@@ -28,27 +30,28 @@ function Histogram({ h }) {
       <td class="wide"><svg class="share" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><rect width=${100 * c / most} height="10" /></svg></td></tr>`)}</tbody></table>`;
 }
 
-// Health asks the holders, again when peers come or go, and every ten seconds
-// while somebody looks.
+// Health asks the holders, again when peers come or go and every ten seconds
+// while somebody looks, and all the time while copies are missing.
 export function Health({ cid }) {
-  const [h, set] = useState(null), [error, fail] = useState(null), [turn, again] = useState(0), [seen, show] = useState(false);
+  const [h, set] = useState(null), [error, fail] = useState(null), [turn, again] = useState(0);
   const up = [...peers.value.values()].filter((p) => p.up).map((p) => p.id).join();
-  useEffect(() => { set(null); fail(null); show(false); }, [cid]);
+  useEffect(() => { set(null); fail(null); }, [cid]);
   useEffect(() => {
     if (!cid || live.value !== "live" && turn === 0 && h) return;
     const stop = new AbortController();
-    let timer;
+    let timer, next = 10_000;
     const ask = async () => {
       if (document.hidden) { timer = setTimeout(ask, 1000); return; }
       try {
         const got = await call("health?" + new URLSearchParams({ path: cid, detail: "true" }), { signal: stop.signal });
         set(got); fail(null);
+        next = got.at_risk > 0 || got.min === 0 ? 1000 : 10_000;
         learn(got.cid, { copies: got.min, goal: Math.min(got.target, got.members), target: got.target });
       } catch (e) {
         if (e.name === "AbortError") return;
         fail(e);
       }
-      timer = setTimeout(ask, 10_000);
+      timer = setTimeout(ask, next);
     };
     timer = setTimeout(ask, h ? 700 : 0); // peers come and go in groups
     return () => { stop.abort(); clearTimeout(timer); };
@@ -63,23 +66,32 @@ export function Health({ cid }) {
       <h2 id="verdict" class="wrap">${file.name}</h2>
       <p class="verdict" role="status">${sentence(h.sentence)} <${Chip} copies=${h.min} target=${h.target} goal=${Math.min(h.target, h.members)} /></p>
       <p class="file-act"><${Id} value=${h.cid} /> <${Copy} text=${h.cid} what="CID" />
-        ${link(file) && html`<a class="button quiet" href=${link(file)} target="_blank" rel="noopener noreferrer">Open in a new tab</a>
-        <button class="quiet" aria-expanded=${seen} onClick=${() => show(!seen)}>${seen ? "Close preview" : "Preview"}</button>`}</p>
-      ${seen && html`<${Preview} file=${file} />`}
-      <dl class="facts"><div><dt>size</dt><dd>${size(h.bytes)}</dd></div><div><dt>blocks</dt><dd>${h.blocks}</dd></div>
+        <a class="button quiet" href=${here(h.cid)}>Open</a></p>
+      <dl class="facts"><div><dt>copies</dt><dd class="num">${h.min} of ${h.target}</dd></div><div><dt>blocks at risk</dt><dd class="num">${h.at_risk} of ${h.blocks}</dd></div><div><dt>size</dt><dd>${size(h.bytes)}</dd></div>
         <div><dt>lease</dt><dd>${h.leased ? html`until ${new Date(h.expires).toLocaleDateString()}` : "none shown: copies may be dropped"}</dd></div>
         ${h.proved && !h.proved.startsWith("0001") && html`<div><dt>proved</dt><dd><${Ago} time=${h.proved} /></dd></div>`}</dl>
     </section>
     <section class="card"><${Histogram} h=${h} /></section>
-    <section aria-labelledby="holders" class="card"><h2 id="holders">${count(h.holders.length, "holder")}</h2>
-      ${h.holders.length === 0 ? html`<p>No other peer has any of it.${me.value?.peers === 0 ? " No other peer is connected." : ""}</p>`
-      : html`<ul class="holders">${h.holders.map((id) => {
-        const p = peers.value.get(id), mine = h.detail?.filter((b) => b.holders.includes(id)).length;
-        const state = id === me.value?.id ? "this peer" : p?.up ? "up" : p ? "down" : "not connected to this peer";
-        return html`<li key=${id}><${Dot} up=${p?.up || id === me.value?.id} /> <${Id} value=${id} /> <span>${state}</span>${h.detail && html`<span class="dim num">${mine} of ${count(h.blocks, "block")}</span>`}</li>`;
-      })}</ul>`}
-    </section>`}
+    <${Holders} h=${h} name=${file.name} />`}
     <${Cli}>${"cairn health " + (h?.cid ?? (cid || "CID"))}<//>`;
+}
+
+// Holders shows who has it, on the ring and in a table that says the same.
+function Holders({ h, name }) {
+  const has = new Map(h.places.map((p) => [p.id, p])), self = me.value, rows = h.places.map((p) => {
+    const seen = peers.value.get(p.id), mine = p.id === self?.id;
+    return { ...p, mine, up: mine || seen?.up, state: mine ? "this peer" : seen?.up ? "up" : seen ? "down" : "not connected to this peer" };
+  });
+  const points = [...peers.value.values()].filter((p) => !has.has(p.id)).map((p) => ({ id: p.id, key: p.key, kind: p.up ? "up" : "down", title: p.id + (p.up ? ", has none of it" : ", down") }));
+  if (self && !has.has(self.id)) points.push({ id: self.id, key: self.key, kind: "up", self: true, title: "this peer" });
+  for (const r of rows) points.push({ id: r.id, key: r.key, kind: r.up === false ? "down" : "holder", self: r.mine, linked: r.up !== false, title: `${r.id}, ${r.state}, has ${r.blocks ?? 0} of ${count(h.blocks, "block")}` });
+  const label = `The ring of keys: ${name}, ${count(rows.length, "holder")} of it, and the other peers. The table of holders has the same.`;
+  return html`<section aria-labelledby="holders" class="network"><figure class="card"><${Ring} points=${points} from=${h.key} thing=${name} label=${label} big=${h.min + "/" + h.target} small="copies of each block" />
+      <figcaption class="dim"><svg class="mark" viewBox="0 0 16 16" aria-hidden="true"><path class="ring-thing" d="M8 1l7 7-7 7-7-7z" /></svg> where its root stands. <svg class="mark" viewBox="0 0 16 16" aria-hidden="true"><circle class="ring-peer holder" cx="8" cy="8" r="6" /></svg> has some of it. Each block goes to the peers closest to its own key.</figcaption></figure>
+    <div class="card scroll" tabindex="0" role="region" aria-label="Table of holders"><h2 id="holders">${count(rows.length, "holder")}</h2>
+      ${rows.length === 0 ? html`<p>No other peer has any of it.${self?.peers === 0 ? " No other peer is connected." : ""}</p>`
+      : html`<table class="peers"><thead><tr><th scope="col">state</th><th scope="col">peer</th><th scope="col">blocks</th></tr></thead>
+        <tbody>${rows.map((r) => html`<tr key=${r.id} class=${r.up === false ? "down" : ""} data-holder=${r.id}><td class="state"><${Dot} up=${r.up} /> ${r.state}</td><td><${Id} value=${r.id} /></td><td class="num">${r.blocks ?? 0} of ${h.blocks}</td></tr>`)}</tbody></table>`}</div></section>`;
 }
 
 export function Dot({ up }) {

@@ -1,11 +1,11 @@
 // What every page uses: the template tag, words for numbers, small parts.
 import { h, render } from "./lib/preact.js";
-import { useState, useEffect, useRef } from "./lib/hooks.js";
-import { signal, computed, effect, batch } from "./lib/signals.js";
+import { useState, useEffect, useLayoutEffect, useRef, useMemo } from "./lib/hooks.js";
+import { signal, computed, effect, batch, untracked } from "./lib/signals.js";
 import htm from "./lib/htm.js";
 
 export const html = htm.bind(h);
-export { render, useState, useEffect, useRef, signal, computed, effect, batch };
+export { render, useState, useEffect, useLayoutEffect, useRef, useMemo, signal, computed, effect, batch, untracked };
 
 const units = ["B", "KiB", "MiB", "GiB", "TiB"];
 

@@ -1,11 +1,13 @@
 // The peer this page belongs to: requests to its API, and the one live stream.
-import { signal, batch } from "./kit.js";
+import { signal, effect, batch } from "./kit.js";
+import { stream } from "./stream.js";
 
 export const signedIn = signal(undefined); // undefined: not known yet
 export const live = signal("connecting");  // connecting, live, lost
 export const me = signal(null);            // the last id line
 export const peers = signal(new Map());    // id → peer line; those that went stay, with up false
 export const updates = signal([]);         // newest first
+export const jobs = signal(new Map());     // id → what is put at the peer, by anybody, or was lately
 
 const kept = 200; // updates
 
@@ -38,70 +40,100 @@ export async function call(path, options) {
 export async function signIn(code) {
   await call("signin", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ code }) });
   signedIn.value = true;
-  listen();
+  live.value = "connecting";
+  follow();
+  shout({ door: "open" });
 }
 
 export async function signOut() {
   await call("signout", { method: "POST" });
-  close();
   signedIn.value = false;
+  shout({ door: "shut" });
 }
 
-let source = null, again = 0;
-
-function close() {
-  clearTimeout(again);
-  source?.close();
-  source = null;
-}
-
-// listen opens the stream, unless the page is hidden: a browser has few
-// connections to one origin, and a page that nobody sees needs none.
-export function listen() {
-  close();
-  if (document.hidden || signedIn.value === false) return;
-  const s = source = new EventSource("/api/v1/events");
-  const on = (name, take) => s.addEventListener(name, (e) => { if (e.data) take(JSON.parse(e.data)); });
-  on("id", (line) => batch(() => { me.value = line; live.value = "live"; signedIn.value = true; }));
-  on("peers", (line) => {
+// heard is what each line of the stream changes.
+const heard = {
+  id: (line) => { me.value = line; live.value = "live"; signedIn.value = true; },
+  peers: (line) => {
     const all = new Map(), now = new Date().toISOString();
     for (const [id, p] of peers.value) all.set(id, p.up ? { ...p, up: false, at: now } : p);
     for (const p of line.peers) all.set(p.id, p);
     peers.value = all;
-  });
-  on("peer", (line) => { peers.value = new Map(peers.value).set(line.id, line); });
-  on("update", (line) => {
+  },
+  peer: (line) => { peers.value = new Map(peers.value).set(line.id, line); },
+  update: (line) => {
     if (updates.value.some((u) => u.from === line.from && u.seq === line.seq && u.cid === line.cid)) return;
-    updates.value = [{ ...line, heard: Date.now() }, ...updates.value].slice(0, kept);
-  });
-  s.onerror = (e) => {
-    if (e.data || s !== source) return; // an event named error: the stream goes on or ends by itself
-    live.value = "lost";
-    s.close();
-    again = setTimeout(check, 1000);
+    updates.value = [{ heard: Date.now(), ...line }, ...updates.value].slice(0, kept);
+  },
+  jobs: (line) => {
+    const all = new Map(jobs.value);
+    for (const j of line.jobs) all.set(j.id, j);
+    for (const [id, j] of all) if (all.size > 2 * kept && j.ended) all.delete(id);
+    jobs.value = all;
+  },
+  live: (line) => { live.value = line.live; },
+};
+
+const take = (line) => batch(() => {
+  if (line.door) {
+    if (line.door === "open" && signedIn.value === false) { signedIn.value = true; follow(); }
+    if (line.door === "shut") signedIn.value = false;
+  } else if (line.type === "all") for (const one of line.lines) heard[one.type]?.(one);
+  else heard[line.type]?.(line);
+});
+
+// snapshot is what a page that comes later is told.
+const snapshot = () => ({ type: "all", lines: [
+  ...(me.value ? [{ ...me.value, type: "id" }] : []),
+  { type: "peers", peers: [...peers.value.values()] }, { type: "jobs", jobs: [...jobs.value.values()] },
+  ...updates.value.map((u) => ({ ...u, type: "update" })).reverse(), { type: "live", live: live.value }] });
+
+// open starts the stream; what it says is told to the other pages.
+function open(tell) {
+  let source = null, again = 0;
+  const go = () => {
+    const s = source = new EventSource("/api/v1/events");
+    for (const type of ["id", "peers", "peer", "update", "jobs"]) {
+      s.addEventListener(type, (e) => {
+        const line = { ...JSON.parse(e.data), type };
+        take(line);
+        tell(line);
+      });
+    }
+    s.onerror = (e) => {
+      if (e.data || s !== source) return; // an event named error: the stream goes on or ends by itself
+      s.close();
+      const line = { type: "live", live: "lost" };
+      take(line);
+      tell(line);
+      again = setTimeout(check, 1000);
+    };
   };
+  // check tells a peer that is away from one that does not know this browser.
+  const check = async () => {
+    try {
+      await call("version");
+      if (source) go();
+    } catch {
+      if (signedIn.value === false) shout({ door: "shut" });
+      else if (source) again = setTimeout(check, 2000);
+    }
+  };
+  go();
+  return () => { clearTimeout(again); source.close(); source = null; };
 }
 
-// check tells a peer that is away from one that does not know this browser.
-async function check() {
-  try {
-    await call("version");
-    signedIn.value = true;
-    listen();
-  } catch {
-    if (signedIn.value !== false) again = setTimeout(check, 2000);
-  }
-}
-
-document.addEventListener("visibilitychange", () => document.hidden ? close() : signedIn.value && listen());
+const { follow: join, leave, shout } = stream({ open, snapshot, take });
+const follow = () => { if (signedIn.value !== false) join(); };
+effect(() => { if (signedIn.value === false) leave(); });
 
 // begin finds out whether this browser has signed in before.
 export async function begin() {
   try {
     me.value = await call("id");
     signedIn.value = true;
-    listen();
+    follow();
   } catch (e) {
-    if (e.status !== 401) { live.value = "lost"; again = setTimeout(begin, 2000); }
+    if (e.status !== 401) { live.value = "lost"; setTimeout(begin, 2000); }
   }
 }

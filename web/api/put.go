@@ -169,10 +169,11 @@ func (b *body) failure() error {
 	return nil
 }
 
-// finish lets a client that is still sending a second to read why it was
-// stopped, and then no more.
+// finish takes for a second what a client still sends, so that it can read why it was
+// stopped: closing the connection on it now would take the answer away again.
 func (b *body) finish() {
-	if !b.ended() {
-		_ = b.rc.SetReadDeadline(time.Now().Add(time.Second))
+	if b.ended() || b.rc.SetReadDeadline(time.Now().Add(time.Second)) != nil {
+		return
 	}
+	_, _ = io.Copy(io.Discard, b.r) // ends when the client leaves or the second is over
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/blocks/disk"
 	"github.com/cairn-network/cairn/blocks/fetch"
+	"github.com/cairn-network/cairn/blocks/pins"
 	"github.com/cairn-network/cairn/blocks/replica"
 	"github.com/cairn-network/cairn/blocks/wire"
 	"github.com/cairn-network/cairn/dht"
@@ -62,7 +63,8 @@ type Node struct {
 	stop   []func() error // what was opened, in order
 
 	mu      sync.Mutex
-	writing map[string]claims // guarded by mu: blocks of puts that are in their first phase
+	writing map[string]claims // guarded by mu: blocks that puts and pins under way rely on
+	fresh   *pins.Set         // guarded by mu: what those kept since the collection under way began; nil: there is none
 }
 
 // Parts are what a peer is made from. They stay the caller's to close, after the node.

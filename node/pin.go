@@ -11,6 +11,7 @@ import (
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/blocks/dag"
 	"github.com/ipfs/go-cid"
+	mh "github.com/multiformats/go-multihash"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -62,9 +63,12 @@ func (n *Node) Pin(ctx context.Context, path, name string, tell func(blocks.Prog
 		return blocks.Pin{}, fmt.Errorf("pin: %w", err)
 	}
 	pin := blocks.Pin{Root: root, Time: time.Now()}
-	if pin.Blocks, pin.Size, err = n.bring(ctx, root, tell); err != nil {
+	var claimed []mh.Multihash
+	defer func() { n.release(claimed, true) }() // what a failed pin fetched was read, and stays as such
+	if claimed, pin.Size, err = n.bring(ctx, root, tell); err != nil {
 		return blocks.Pin{}, fmt.Errorf("pin: %w", err)
 	}
+	pin.Blocks = len(claimed)
 	if s, err := dag.Stat(ctx, n.nodes(ctx), root); err == nil && s.Kind == blocks.KindFile {
 		pin.Size = s.Size // not what its blocks take
 	}
@@ -82,19 +86,23 @@ func (n *Node) Pin(ctx context.Context, path, name string, tell func(blocks.Prog
 	return pin, nil
 }
 
-// bring fetches every block under root that is not here, and counts them and their bytes.
-func (n *Node) bring(ctx context.Context, root cid.Cid, tell func(blocks.Progress)) (count int, bytes int64, err error) {
+// bring fetches every block under root that is not here, and counts their bytes. What
+// it gives, also with an error, is claimed.
+func (n *Node) bring(ctx context.Context, root cid.Cid, tell func(blocks.Progress)) (claimed []mh.Multihash, bytes int64, err error) {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(pinners)
 	var here atomic.Int64
 	session := n.nodes(gctx)
 	for v, err := range dag.Walk(gctx, session, root) {
 		if err != nil {
-			return 0, 0, cmp.Or(g.Wait(), err)
+			return claimed, 0, cmp.Or(g.Wait(), err)
 		}
-		count, bytes = count+1, bytes+v.Size
+		if err := n.claim(ctx, v.CID.Hash()); err != nil {
+			return claimed, 0, cmp.Or(g.Wait(), err)
+		}
+		claimed, bytes = append(claimed, v.CID.Hash()), bytes+v.Size
 		if tell != nil {
-			tell(blocks.Progress{Blocks: count, Safe: int(here.Load())})
+			tell(blocks.Progress{Blocks: len(claimed), Safe: int(here.Load())})
 		}
 		g.Go(func() error {
 			there, err := n.store.Has(gctx, v.CID.Hash())
@@ -106,12 +114,12 @@ func (n *Node) bring(ctx context.Context, root cid.Cid, tell func(blocks.Progres
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return 0, 0, err
+		return claimed, 0, err
 	}
 	if tell != nil {
-		tell(blocks.Progress{Blocks: count, Safe: count})
+		tell(blocks.Progress{Blocks: len(claimed), Safe: len(claimed)})
 	}
-	return count, bytes, nil
+	return claimed, bytes, nil
 }
 
 // Unpin forgets the pin of path and gives it; ok is false when there was none. Its

@@ -68,7 +68,7 @@ func (n *Node) put(ctx context.Context, what content, o blocks.PutOptions, tell 
 	// Until it is held or pinned another put that fails must not take it away again.
 	w, err := n.write(ctx, what, o.Profile) // blocks → local store
 	kept := false
-	defer func() { n.release(w.fresh, kept) }()
+	defer func() { n.release(w.hashes, kept) }()
 	if err != nil {
 		return rc, fmt.Errorf("put: %w", err)
 	}
@@ -160,8 +160,7 @@ type written struct {
 	root   cid.Cid
 	size   int64          // bytes of its files
 	bytes  int64          // of its distinct blocks
-	hashes []mh.Multihash // of those, in the order they were made
-	fresh  []mh.Multihash // those that were not there before: claimed until they are released
+	hashes []mh.Multihash // of those, in the order they were made: claimed until they are released
 }
 
 // The store is given this much at a time: enough to share a sync, little enough
@@ -171,15 +170,13 @@ const (
 	batchBlocks = 64
 )
 
-// write keeps the blocks of what. If that fails the blocks that were not there
-// before are the caller's to release.
+// write keeps the blocks of what. They are the caller's to release, also after an error.
 func (n *Node) write(ctx context.Context, what content, profile string) (w written, err error) {
 	layout, err := dag.Profile(profile)
 	if err != nil {
 		return w, err
 	}
-	seen, fresh := map[string]bool{}, []mh.Multihash(nil)
-	defer func() { w.fresh = fresh }()
+	seen := map[string]bool{}
 	var batch []blocks.Block
 	var waiting int
 	flush := func() error {
@@ -196,12 +193,8 @@ func (n *Node) write(ctx context.Context, what content, profile string) (w writt
 			continue
 		}
 		seen[string(b.Hash())] = true
-		isNew, err := n.claim(ctx, b.Hash())
-		if err != nil {
+		if err := n.claim(ctx, b.Hash()); err != nil {
 			return w, err
-		}
-		if isNew {
-			fresh = append(fresh, b.Hash())
 		}
 		w.hashes, w.bytes = append(w.hashes, b.Hash()), w.bytes+int64(len(b.RawData()))
 		batch, waiting = append(batch, b), waiting+len(b.RawData())
@@ -218,32 +211,33 @@ func (n *Node) write(ctx context.Context, what content, profile string) (w writt
 	return w, flush()
 }
 
-// claims is how many puts are writing a block, and whether one of them was kept.
+// claims is how many puts and pins rely on a block that is not pinned or held yet.
 type claims struct {
 	puts int
-	kept bool
+	kept bool // one of them was kept, or the block was there before any of them
 }
 
-// claim notes that a put is about to write h, and reports whether h is not there yet,
-// or only because of puts that have not come to their end.
-func (n *Node) claim(ctx context.Context, h mh.Multihash) (fresh bool, err error) {
+// claim notes that a put or a pin relies on h from now on, which nobody forgets until
+// it is released.
+func (n *Node) claim(ctx context.Context, h mh.Multihash) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	there, err := n.store.Has(ctx, h)
-	if err != nil {
-		return false, err
-	}
 	c := n.writing[string(h)]
-	if there && c.puts == 0 {
-		return false, nil
+	if c.puts == 0 {
+		there, err := n.store.Has(ctx, h)
+		if err != nil {
+			return err
+		}
+		c.kept = there
 	}
 	c.puts++
 	n.writing[string(h)] = c
-	return true, nil
+	return nil
 }
 
-// release gives back the claims of a put that was kept, or was not. The blocks of puts
-// none of which was kept go, unless they are held for somebody.
+// release gives back the claims of a put or a pin that was kept, or was not. Blocks
+// that were not there before, and that only came because of puts none of which was
+// kept, go, unless they are held for somebody.
 func (n *Node) release(claimed []mh.Multihash, kept bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -251,6 +245,9 @@ func (n *Node) release(claimed []mh.Multihash, kept bool) {
 	for _, h := range claimed {
 		c := n.writing[string(h)]
 		c.puts, c.kept = c.puts-1, c.kept || kept
+		if kept && n.fresh != nil {
+			n.fresh.Add(h)
+		}
 		if c.puts > 0 {
 			n.writing[string(h)] = c
 			continue
@@ -261,7 +258,7 @@ func (n *Node) release(claimed []mh.Multihash, kept bool) {
 		}
 	}
 	// The put's own context may be what ended it.
-	if err := n.set.Forget(context.Background(), gone...); err != nil {
+	if _, err := n.set.Forget(context.Background(), gone...); err != nil {
 		n.log.Warn("blocks of a failed put are left over", "err", err)
 	}
 }

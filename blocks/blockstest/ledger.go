@@ -39,6 +39,28 @@ func (m *Mem) Hold(ctx context.Context, l blocks.Lease, hs ...mh.Multihash) erro
 	return nil
 }
 
+// Release ends that hs are held under id.
+func (m *Mem) Release(ctx context.Context, id blocks.LeaseID, hs ...mh.Multihash) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("blockstest: release: %w", err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, h := range hs {
+		ids := m.held[string(h)]
+		if delete(ids, id); len(ids) == 0 {
+			delete(m.held, string(h))
+		}
+	}
+	for _, ids := range m.held {
+		if _, ok := ids[id]; ok {
+			return nil
+		}
+	}
+	delete(m.leases, id)
+	return nil
+}
+
 // Leases gives the leases of h in order of their ids.
 func (m *Mem) Leases(ctx context.Context, h mh.Multihash) ([]blocks.Lease, error) {
 	if err := ctx.Err(); err != nil {

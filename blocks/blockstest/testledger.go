@@ -26,6 +26,7 @@ func TestLedger(t *testing.T, open func(t *testing.T) blocks.Ledger) {
 		"ABlockMayHaveManyLeases":         ledgerMany,
 		"TheHigherSequenceStands":         ledgerSeq,
 		"HeldAndUnderComeInKeyOrder":      ledgerOrder,
+		"ReleaseEndsOneHolding":           ledgerRelease,
 		"PinsAreWrittenOverAndForgotten":  ledgerPins,
 		"ListsStopWhenCancelledOrBroken":  ledgerStop,
 		"HoldersMayComeAllAtTheSameTime":  ledgerConcurrent,
@@ -166,6 +167,33 @@ func ledgerVerbatim(t *testing.T, l blocks.Ledger) {
 	if err := got[0].Valid(issued.Add(time.Hour)); err != nil {
 		t.Fatalf("the signature did not survive: %v", err)
 	}
+}
+
+func ledgerRelease(t *testing.T, l blocks.Ledger) {
+	release := func(le blocks.Lease, hs ...mh.Multihash) {
+		t.Helper()
+		if err := l.Release(t.Context(), le.ID(), hs...); err != nil {
+			t.Fatalf("release: %v", err)
+		}
+	}
+	a, b, c := raw("a").Hash(), raw("b").Hash(), raw("c").Hash()
+	one, two := lease(1, 5), lease(2, 1)
+	hold(t, l, one, a, b)
+	hold(t, l, two, a)
+	release(one, a, c, a) // c was never held
+	leased(t, l, a, two)
+	leased(t, l, b, one)
+	if got := list(t, l.Under(t.Context(), one.ID())); len(got) != 1 || !bytes.Equal(got[0], b) {
+		t.Errorf("under: got %d blocks, want b alone", len(got))
+	}
+	release(two, a)
+	if n := len(list(t, l.Held(t.Context()))); n != 1 {
+		t.Errorf("got %d holdings, want that of b alone", n)
+	}
+	release(one, b) // the last: the lease goes as well, so that an older one may stand again
+	hold(t, l, lease(1, 4), b)
+	leased(t, l, b, lease(1, 4))
+	release(lease(3, 1), a) // a lease that nobody has
 }
 
 func ledgerOrder(t *testing.T, l blocks.Ledger) {

@@ -50,6 +50,19 @@ func (s *Store) Hold(ctx context.Context, l blocks.Lease, hs ...mh.Multihash) er
 	return err
 }
 
+// Release ends that hs are held under id.
+func (s *Store) Release(ctx context.Context, id blocks.LeaseID, hs ...mh.Multihash) error {
+	gone := int64(0)
+	err := s.commit(ctx, "release", func(b *pebble.Batch) (err error) {
+		gone, err = s.ledger.release(b, id, hs)
+		return err
+	})
+	if err == nil {
+		s.ledger.held.Add(-gone)
+	}
+	return err
+}
+
 // Pin writes p.
 func (s *Store) Pin(ctx context.Context, p blocks.Pin) error {
 	value, err := json.Marshal(p)

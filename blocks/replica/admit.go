@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/blocks/wire"
@@ -100,20 +101,56 @@ func (s *Set) weigh(ctx context.Context) error {
 	return nil
 }
 
-// Forget deletes those of hs that are held for nobody. A block that is offered at the
-// same time is either entered first, and stays, or is found to be gone.
-func (s *Set) Forget(ctx context.Context, hs ...mh.Multihash) error {
+// Forget deletes those of hs that nobody has a right to, and gives them: no lease
+// stands for them, or only this peer's own, by which it is no holder, and they are not
+// being placed. A block that is offered at the same time is either entered first, and
+// stays, or is found to be gone.
+func (s *Set) Forget(ctx context.Context, hs ...mh.Multihash) (gone []mh.Multihash, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("replica: forget: %w", err)
+		}
+	}()
 	s.entering.Lock()
 	defer s.entering.Unlock()
-	var free []mh.Multihash
+	now, over, freed := time.Now(), map[blocks.LeaseID][]mh.Multihash{}, int64(0)
 	for _, h := range hs {
 		ls, err := s.ledger.Leases(ctx, h)
 		if err != nil {
-			return fmt.Errorf("replica: forget: %w", err)
+			return nil, err
 		}
-		if len(ls) == 0 {
-			free = append(free, h)
+		if slices.ContainsFunc(blocks.Standing(ls, now), s.needed) {
+			continue
+		}
+		gone = append(gone, h)
+		for _, l := range ls {
+			over[l.ID()] = append(over[l.ID()], h)
+		}
+		if l, ok := blocks.Governing(ls); ok && l.Publisher != s.self {
+			size, err := s.store.Size(ctx, h)
+			if err != nil && !blocks.IsNotFound(err) {
+				return nil, err
+			}
+			freed += int64(size)
 		}
 	}
-	return s.store.Delete(ctx, free...)
+	// Why it is kept goes first: an entry without its block would be a promise broken.
+	for id, hs := range over {
+		if err := s.ledger.Release(ctx, id, hs...); err != nil {
+			return nil, err
+		}
+	}
+	s.mu.Lock()
+	s.others -= freed
+	s.mu.Unlock()
+	return gone, s.store.Delete(ctx, gone...)
+}
+
+// needed reports whether what l holds must stay here: it is another's, or copies are
+// still being made from here.
+func (s *Set) needed(l blocks.Lease) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, placing := s.jobs[l.ID()]
+	return placing || l.Publisher != s.self
 }

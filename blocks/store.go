@@ -54,8 +54,8 @@ type Ledger interface {
 	// Hold enters blocks under l. Holding again is no error.
 	Hold(ctx context.Context, l Lease, hs ...mh.Multihash) error
 
-	// Release ends that blocks are held under the lease id, and forgets the lease with
-	// the last of them. What is not held so is no error.
+	// Release ends that blocks are held under the lease id. The lease is remembered, so
+	// that an older one never takes its place. What is not held so is no error.
 	Release(ctx context.Context, id LeaseID, hs ...mh.Multihash) error
 
 	// Leases gives the leases under which h is held; none is no error.

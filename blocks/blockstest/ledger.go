@@ -52,12 +52,6 @@ func (m *Mem) Release(ctx context.Context, id blocks.LeaseID, hs ...mh.Multihash
 			delete(m.held, string(h))
 		}
 	}
-	for _, ids := range m.held {
-		if _, ok := ids[id]; ok {
-			return nil
-		}
-	}
-	delete(m.leases, id)
 	return nil
 }
 

@@ -190,9 +190,10 @@ func ledgerRelease(t *testing.T, l blocks.Ledger) {
 	if n := len(list(t, l.Held(t.Context()))); n != 1 {
 		t.Errorf("got %d holdings, want that of b alone", n)
 	}
-	release(one, b) // the last: the lease goes as well, so that an older one may stand again
-	hold(t, l, lease(1, 4), b)
-	leased(t, l, b, lease(1, 4))
+	release(one, b)
+	leased(t, l, b)
+	hold(t, l, lease(1, 4), b) // the lease is remembered: an older one does not stand again
+	leased(t, l, b, one)
 	release(lease(3, 1), a) // a lease that nobody has
 }
 

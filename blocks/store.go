@@ -111,6 +111,9 @@ func (e *LockedError) Error() string {
 // ErrFull says that the disk, or the space given to a store, is full. Nothing was lost.
 var ErrFull = errors.New("blocks: no space left")
 
+// ErrBusy says that a task of which there is one at a time is under way already.
+var ErrBusy = errors.New("blocks: this is being done already")
+
 // NewerError says that a store was written by a later program than this one,
 // in a format that this one does not know. Nothing in it was touched.
 type NewerError struct {

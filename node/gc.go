@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/cairn-network/cairn/blocks"
@@ -14,16 +13,13 @@ import (
 	mh "github.com/multiformats/go-multihash"
 )
 
-// ErrBusy says that a task of which there is one at a time is under way already.
-var ErrBusy = errors.New("node: this is being done already")
-
 // sweepBlocks is how many blocks a collection forgets at a time; puts wait meanwhile.
 const sweepBlocks = 128
 
 // GC forgets blocks that nobody wants here: they are under no pin, held under no
 // lease, and no put or pin that is under way has to do with them. That leaves what was
 // merely read. want is how many bytes to free, 0 is all. tell hears how many blocks
-// were looked at. [ErrBusy] is the answer while another runs; a [*pins.GapError] when
+// were looked at. [blocks.ErrBusy] is the answer while another runs; a [*pins.GapError] when
 // it cannot be known what a pin wants.
 func (n *Node) GC(ctx context.Context, want int64, tell func(blocks.Done)) (out blocks.Swept, err error) {
 	if err := n.beginGC(); err != nil {
@@ -111,7 +107,7 @@ func (n *Node) beginGC() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.fresh != nil {
-		return ErrBusy
+		return blocks.ErrBusy
 	}
 	n.fresh = &pins.Set{}
 	return nil

@@ -14,7 +14,6 @@ import (
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/blocks/blockstest"
 	"github.com/cairn-network/cairn/blocks/pins"
-	"github.com/cairn-network/cairn/node"
 	"github.com/cairn-network/cairn/node/nodetest"
 )
 
@@ -187,7 +186,7 @@ func TestOneCollectionAtATime(t *testing.T) {
 		}
 		var second error
 		_, err := w.Nodes[0].GC(ctx, 0, func(blocks.Done) { _, second = w.Nodes[0].GC(ctx, 0, nil) })
-		if err != nil || !errors.Is(second, node.ErrBusy) {
+		if err != nil || !errors.Is(second, blocks.ErrBusy) {
 			t.Errorf("first %v, second %v; want nil and ErrBusy", err, second)
 		}
 	})

@@ -50,6 +50,7 @@ type Node struct {
 	host   lhost.Host
 	store  blocks.Store
 	ledger blocks.Ledger
+	disk   Disk // nil is in memory
 	router *dht.Router
 	bus    *pubsub.Bus
 	set    *replica.Set
@@ -74,6 +75,7 @@ type Parts struct {
 	Store  blocks.Store
 	Ledger blocks.Ledger
 
+	Disk  Disk                                 // what Store is on; nil is in memory
 	Usage func(context.Context) (int64, error) // bytes of the disk that Store takes; nil is not known
 	Peers string                               // file of remembered peers; "" remembers none, as a testnet does
 }
@@ -119,7 +121,7 @@ func Open(ctx context.Context, h Home, cfg Config, log *slog.Logger) (_ *Node, e
 		return nil, fmt.Errorf("node: %w", err)
 	}
 	stop = append(stop, lh.Close)
-	n, err := New(ctx, Parts{Key: key, Host: lh, Store: st, Ledger: st, Usage: st.Usage, Peers: h.PeersFile()}, cfg, log)
+	n, err := New(ctx, Parts{Key: key, Host: lh, Store: st, Ledger: st, Disk: st, Usage: st.Usage, Peers: h.PeersFile()}, cfg, log)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +135,7 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	n := &Node{cfg: cfg, key: p.Key, host: p.Host, store: p.Store, ledger: p.Ledger, log: log,
+	n := &Node{cfg: cfg, key: p.Key, host: p.Host, store: p.Store, ledger: p.Ledger, disk: p.Disk, log: log,
 		began: time.Now(), writing: map[string]claims{}}
 	defer func() {
 		if err != nil {

@@ -61,8 +61,6 @@ func (e *GapError) Error() string {
 	return fmt.Sprintf("what is pinned as %s cannot be read here: %v", e.Root, e.Err)
 }
 
-func (e *GapError) Unwrap() error { return e.Err }
-
 // Mark gives the blocks below roots, the roots among them. local must not ask the
 // network. The answer is a [*GapError] when a tree is not whole; tell hears how many
 // blocks were found so far.

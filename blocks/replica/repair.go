@@ -17,6 +17,9 @@ import (
 // Run places what is queued and repairs what is held, until ctx is done.
 func (s *Set) Run(ctx context.Context) error {
 	if err := s.weigh(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)

@@ -30,6 +30,7 @@ type fake struct {
 	health  func(ctx context.Context, path string, detail bool) (blocks.Health, error)
 	updates func(ctx context.Context) iter.Seq2[api.Update, error]
 	trees
+	api.Repo
 	state string
 }
 

@@ -73,6 +73,8 @@ func describe(err error) (status int, code, hint string) {
 		return http.StatusAccepted, CodeShort, "this peer goes on spreading it; health shows how far it got"
 	case errors.Is(err, blocks.ErrMismatch):
 		return http.StatusBadGateway, CodeIntegrity, "no byte of it was given on; try again"
+	case errors.Is(err, blocks.ErrBusy):
+		return http.StatusConflict, CodeUnavailable, "wait for it to end"
 	case errors.Is(err, blocks.ErrFull):
 		return http.StatusInsufficientStorage, CodeFull, "free some space and try again"
 	case blocks.IsNotFound(err):

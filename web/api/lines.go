@@ -3,14 +3,13 @@ package api
 import (
 	"encoding/json"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/cairn-network/cairn/blocks"
 )
 
-// lines is the answer to a put: JSON values, one a line, each flushed. A client
+// lines is the answer to a put, or to a task: JSON values, one a line, each flushed. A client
 // that takes none is given up on and never holds the put up. A goroutine gives
 // what tell held back and signs of life; close ends it.
 type lines struct {
@@ -21,24 +20,31 @@ type lines struct {
 	done chan struct{}
 
 	mu    sync.Mutex
-	now   blocks.Progress
+	now   any       // the status line that was last to be written
 	fresh bool      // now was not written yet
 	wrote time.Time // the last line
 	over  bool      // the last line was written, or the client has left
 }
 
 func newLines(w http.ResponseWriter, rc *http.ResponseController, t Timing) *lines {
-	l := &lines{rc: rc, enc: json.NewEncoder(w), t: t, stop: make(chan struct{}), done: make(chan struct{})}
+	l := &lines{now: StatusLine{LineStatus, blocks.Progress{Copies: []int{}}}, rc: rc, enc: json.NewEncoder(w), t: t, stop: make(chan struct{}), done: make(chan struct{})}
 	go l.pulse()
 	return l
 }
 
 // tell takes progress, and writes it unless a line was written just now.
 func (l *lines) tell(p blocks.Progress) {
+	p.Copies = append([]int{}, p.Copies...) // the teller goes on counting
+	l.status(StatusLine{LineStatus, p})
+}
+
+// task takes how far a task on the store is, as tell takes progress.
+func (l *lines) task(d blocks.Done) { l.status(TaskLine{LineStatus, d}) }
+
+func (l *lines) status(v any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p.Copies = slices.Clone(p.Copies) // the teller goes on counting
-	l.now, l.fresh = p, true
+	l.now, l.fresh = v, true
 	l.statusLocked(l.t.Status)
 }
 
@@ -66,9 +72,8 @@ func (l *lines) statusLocked(after time.Duration) {
 	if time.Since(l.wrote) < after {
 		return
 	}
-	p := l.now
-	p.Copies, l.fresh = list(p.Copies), false
-	l.writeLocked(StatusLine{LineStatus, p})
+	l.fresh = false
+	l.writeLocked(l.now)
 }
 
 func (l *lines) write(v any) {
@@ -77,10 +82,13 @@ func (l *lines) write(v any) {
 	l.writeLocked(v)
 }
 
-// last writes v, and nothing after it.
+// last writes v, after what was held back, and nothing after it.
 func (l *lines) last(v any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.fresh {
+		l.statusLocked(0)
+	}
 	l.writeLocked(v)
 	l.over = true
 }

@@ -80,6 +80,19 @@ func (p *params) number(name string, least, most int) int {
 	return n
 }
 
+// bytes is a size; 0 when it is not given.
+func (p *params) bytes(name string) int64 {
+	v := p.q.Get(name)
+	if v == "" {
+		return 0
+	}
+	n, err := strconv.ParseInt(v, 10, 64)
+	if err != nil || n < 1 {
+		p.bad(name, "want a number of bytes, at least 1")
+	}
+	return n
+}
+
 func (p *params) duration(name string, most time.Duration) time.Duration {
 	v := p.q.Get(name)
 	if v == "" {

@@ -40,6 +40,7 @@ type Node interface {
 	Connect(ctx context.Context, addr string) (id string, err error)
 	// Updates yields announcements as they are heard, until ctx is done.
 	Updates(ctx context.Context) iter.Seq2[Update, error]
+	Repo
 }
 
 // File is an open file: its bytes are fetched as they are read.

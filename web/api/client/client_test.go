@@ -41,6 +41,7 @@ type fake struct {
 	cutAt int64 // where reading fails; 0: nowhere
 	got   chan []byte
 	trees // see tree_test.go
+	repo  // see repo_test.go
 }
 
 func (f *fake) Put(_ context.Context, r io.Reader, _ blocks.PutOptions, tell func(blocks.Progress)) (blocks.Receipt, error) {

@@ -55,6 +55,18 @@ func (c *Client) put(ctx context.Context, kind string, r io.Reader, o blocks.Put
 // follow reads the lines that answer a put or a pin, to the last, which is read into
 // summary. The receipt is that of an error.
 func follow(res *http.Response, tell func(blocks.Progress), summary any) (blocks.Receipt, error) {
+	return followLines(res, func(line json.RawMessage) error {
+		var s api.StatusLine
+		err := json.Unmarshal(line, &s)
+		if err == nil && tell != nil {
+			tell(s.Progress)
+		}
+		return err
+	}, summary)
+}
+
+// followLines is follow for any kind of status line.
+func followLines(res *http.Response, status func(json.RawMessage) error, summary any) (blocks.Receipt, error) {
 	if kind := res.Header.Get("Content-Type"); kind != "application/x-ndjson" {
 		return blocks.Receipt{}, stranger(res.StatusCode, "answers "+kind)
 	}
@@ -69,10 +81,7 @@ func follow(res *http.Response, tell func(blocks.Progress), summary any) (blocks
 		if err == nil {
 			switch head.Type {
 			case api.LineStatus:
-				var s api.StatusLine
-				if err = json.Unmarshal(line, &s); err == nil && tell != nil {
-					tell(s.Progress)
-				}
+				err = status(line)
 			case api.LineSummary:
 				if err = json.Unmarshal(line, summary); err == nil {
 					return blocks.Receipt{}, nil

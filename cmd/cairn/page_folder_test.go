@@ -156,6 +156,15 @@ func TestThePageTakesAFolderAndShowsWhatIsInIt(t *testing.T) {
 	t.Logf("FIGURE a killed holder shows in the health of an item after %.2f s", time.Since(killed).Seconds())
 	b.shot(t, "health-killed")
 
+	// chosen, not dropped
+	b.do(t, cdp.Evaluate(`location.hash = "#/files"`, nil), cdp.WaitReady("#choose-folder", cdp.ByID), cdp.SetUploadFiles("#choose-folder", []string{dir}, cdp.ByID))
+	b.do(t, cdp.Poll(`document.querySelectorAll(".upload[data-state=done]").length === 2`, nil, cdp.WithPollingTimeout(25*time.Second)))
+	var chosen string
+	b.do(t, cdp.Evaluate(`document.querySelector(".file .id").title`, &chosen))
+	if got := w.must(t, "cat", "--peer", "p0@page", chosen+"/sub/deep/🌲.txt"); got != "a tree\n" {
+		t.Errorf("a chosen folder: another peer reads %q", got)
+	}
+
 	// narrow
 	b.do(t, emulation.SetDeviceMetricsOverride(400, 800, 1, true))
 	for name, p := range map[string]string{"files": "files", "browse": "ipfs/" + root, "preview": "ipfs/" + root + "/note%2010.txt", "health": "health/" + root} {

@@ -196,7 +196,7 @@ func TestThePageShowsAFileAndItsNetwork(t *testing.T) {
 	write(t, note, "Seen through the gateway, in a frame that may do nothing.\n")
 	b.do(t, cdp.Click(".check input", cdp.ByQuery), cdp.SetUploadFiles("#choose", []string{text, picture, note}, cdp.ByID))
 	// Five copies, or more where a slow holder took its copy after another had stepped in.
-	b.do(t, cdp.Poll(`document.querySelectorAll(".file").length === 3 && document.querySelectorAll(".upload a").length === 3`, nil))
+	b.do(t, cdp.Poll(`document.querySelectorAll(".file").length === 3 && document.querySelectorAll(".upload[data-state=done]").length === 3`, nil))
 	b.do(t, cdp.Poll(`[...document.querySelectorAll(".file .chip")].every(c => parseInt(c.textContent) >= 5 && c.textContent.includes("/5"))`, nil, cdp.WithPollingTimeout(20*time.Second)))
 	b.do(t, cdp.Click(`[aria-label="Preview dot.svg"]`, cdp.ByQuery), cdp.Poll(`document.querySelector("img.preview")?.naturalWidth === 300`, nil))
 	b.blameless(t, "files")
@@ -216,7 +216,7 @@ func TestThePageShowsAFileAndItsNetwork(t *testing.T) {
 	}
 
 	// health
-	b.do(t, cdp.Click(`//a[contains(@class,"file-name") and contains(.,"a letter")]`, cdp.BySearch))
+	b.do(t, cdp.Click(`//a[@class="bare" and contains(.,"a letter")]`, cdp.BySearch))
 	b.sees(t, "live copies; any 4 of these peers may leave")
 	b.blameless(t, "health")
 

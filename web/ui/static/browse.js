@@ -23,7 +23,8 @@ async function* entries(path, signal) {
     if (done) return;
     const lines = (rest + value).split("\n");
     rest = lines.pop();
-    const group = lines.filter(Boolean).map((l) => JSON.parse(l));
+    if (!lines.length) continue;
+    const group = JSON.parse("[" + lines.join(",") + "]"); // at once: a line at a time takes three times as long
     const bad = group.find((e) => e.type === "error" && e.code);
     if (bad) throw new Failure(bad.message, bad.hint, bad.code, 200);
     yield group;
@@ -36,7 +37,8 @@ const natural = new Intl.Collator(undefined, { numeric: true });
 function order(list, by, down) {
   const names = list.length > 5000 ? (a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0 : (a, b) => natural.compare(a.name, b.name);
   const less = by === "size" ? (a, b) => a.size - b.size || names(a, b) : by === "type" ? (a, b) => natural.compare(word(a), word(b)) || names(a, b) : names;
-  return list.sort((a, b) => (b.type === "dir") - (a.type === "dir") || (down ? -less(a, b) : less(a, b)));
+  const sorted = (some) => some.sort(down ? (a, b) => less(b, a) : less);
+  return [...sorted(list.filter((e) => e.type === "dir")), ...sorted(list.filter((e) => e.type !== "dir"))];
 }
 
 const word = (e) => e.type === "file" ? kindOf(e.name) : { dir: "folder", symlink: "link", unknown: "not known" }[e.type] ?? e.type;
@@ -68,8 +70,9 @@ function Directory({ path }) {
   }, [path, turn]);
   const shown = useMemo(() => {
     const want = find.trim().toLowerCase();
-    return order(want ? list.filter((e) => e.name.toLowerCase().includes(want)) : [...list], by, down);
-  }, [list, find, by, down]);
+    const some = want ? list.filter((e) => e.name.toLowerCase().includes(want)) : list;
+    return state === "listing" && some.length > 5000 ? some : order(some, by, down);
+  }, [list, find, by, down, state]);
   const head = (key, text) => html`<span role="columnheader" class=${"cell-" + key} aria-sort=${by === key ? (down ? "descending" : "ascending") : "none"}>
     <button class="plainly" onClick=${() => { turned(by === key && !down); sort(key); }}>${text}<span aria-hidden="true">${by === key ? (down ? " ↓" : " ↑") : ""}</span></button></span>`;
   const row = (e) => html`<span role="cell" class="cell-name"><${Icon} type=${e.type} /><a href=${e.type === "symlink" || e.type === "unknown" ? null : here(path + "/" + e.name)} title=${e.name}>${e.name}</a>${e.target && html` <span class="dim">→ ${e.target}</span>`}</span>

@@ -58,5 +58,5 @@ export function Files() {
     </section>
     <${Hint} />
     <${Tray} />
-    <section aria-labelledby="put"><h2 id="put">Put from this browser</h2><${Kept} /></section>`;
+    <section aria-labelledby="put"><h2 id="put">Your files</h2><${Kept} /></section>`;
 }

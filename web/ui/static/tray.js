@@ -22,7 +22,7 @@ function Upload({ u }) {
           <button class="quiet" onClick=${() => cancel(u)} aria-label=${(sent || u.adopted ? "Hide " : "Cancel ") + u.name}>${sent || u.adopted ? "Hide" : "Cancel"}</button></span>`}
     </div>
     ${u.state === "failed" ? html`<${Trouble} error=${u.error} />` : u.state === "waiting" || u.state === "looking" ? null : html`
-      <${Bar} label="sent" value=${sent ? 1 : u.sent} max=${sent ? 1 : u.size ?? 0} text=${sent ? "all" : u.size ? percent(u.sent, u.size) : size(u.sent)} />
+      <${Bar} label="sent" value=${sent ? 1 : u.size ? u.sent : 0} max=${sent ? 1 : u.size ?? 0} text=${sent ? "all" : u.size ? percent(u.sent, u.size) : size(u.sent)} />
       <${Bar} label="stored" value=${p || u.state === "done" ? 1 : (u.got ?? 0) / (u.size || Infinity)} text=${p ? count(p.blocks, "block") : u.folder && u.gotFiles ? count(u.gotFiles, "file") : sent ? "" : u.got ? size(u.got) : ""} />
       <${Bar} label="copies" value=${now ? now.copies / (now.goal || 1) : spread(p)} text=${now ? now.copies + " of " + now.target : p ? least(p) + " of " + p.target : ""} />`}
     ${u.note && html`<p class="note">${u.note}</p>`}

@@ -93,11 +93,16 @@ func (r *Router) warm(ctx context.Context) {
 	case <-ctx.Done():
 		return
 	}
-	r.settle(ctx)
+	near := r.settle(ctx)
 	if ctx.Err() != nil {
 		return
 	}
 	r.enter(Ready)
+	if near != nil {
+		r.mu.Lock()
+		r.showsLocked(keyspace.OfPeer(r.self), near, time.Now())
+		r.mu.Unlock()
+	}
 	close(r.ready)
 	r.wake()
 	for sleep(ctx, lonely) {
@@ -109,21 +114,30 @@ func (r *Router) warm(ctx context.Context) {
 	}
 }
 
-// settle looks itself up until the answer is the same twice, a few times at most.
-func (r *Router) settle(ctx context.Context) {
-	var last []peer.ID
+// settle looks itself up until the answer is the same twice, a few times at most,
+// and gives that answer, or none.
+func (r *Router) settle(ctx context.Context) (last []peer.ID) {
 	for range 5 {
 		limited, cancel := context.WithTimeout(ctx, refresh)
 		now, err := r.lookup(limited, keyspace.OfPeer(r.self), string(r.self))
 		cancel()
 		if err == nil && last != nil && slices.Equal(now, last) {
-			return
+			return now
 		}
 		last = now
 		if !sleep(ctx, look) {
-			return
+			return nil
 		}
 	}
+	return nil
+}
+
+// neighboursLocked are the members nearest to this peer, those in their grace too.
+func (r *Router) neighboursLocked() (ids []peer.ID) {
+	for _, m := range r.view.nearest(keyspace.OfPeer(r.self), r.cfg.Neighbours, func(m *member) bool { return m.met && m.id != r.self }) {
+		ids = append(ids, m.id)
+	}
+	return ids
 }
 
 // bootstrap dials the bootstrap peers, all at once.
@@ -159,7 +173,7 @@ func (r *Router) watch(ctx context.Context) error {
 	for _, p := range r.host.Network().Peers() {
 		r.seen(p)
 	}
-	due := time.NewTimer(time.Hour)
+	due := time.NewTimer(r.cfg.keep())
 	defer due.Stop()
 	for {
 		select {
@@ -185,7 +199,7 @@ func (r *Router) watch(ctx context.Context) error {
 		case <-due.C:
 		}
 		r.mu.Lock()
-		departed, next := r.view.expire(time.Now(), r.cfg.Grace)
+		departed, next := r.view.expire(time.Now(), r.cfg.Grace, r.cfg.keep(), r.self)
 		for p, a := range r.dials {
 			if !a.end.IsZero() && time.Since(a.end) > failedFor {
 				delete(r.dials, p)
@@ -199,10 +213,11 @@ func (r *Router) watch(ctx context.Context) error {
 			r.protect()
 			r.wake()
 		}
-		if next.IsZero() {
-			next = time.Now().Add(time.Hour)
+		wait := r.cfg.keep()
+		if !next.IsZero() {
+			wait = min(wait, max(time.Until(next), 0))
 		}
-		due.Reset(max(time.Until(next), 0))
+		due.Reset(wait)
 	}
 }
 
@@ -212,7 +227,7 @@ func (r *Router) seen(p peer.ID) {
 		return
 	}
 	r.mu.Lock()
-	news := r.view.meet(p)
+	news := r.view.meet(p, time.Now())
 	delete(r.dials, p)
 	r.mu.Unlock()
 	if news {
@@ -253,12 +268,15 @@ func (r *Router) redial(ctx context.Context, p peer.ID) {
 func (r *Router) protect() {
 	const tag = "neighbour"
 	r.mu.Lock()
-	near := r.view.sorted(keyspace.OfPeer(r.self))
+	near := r.neighboursLocked()
+	old := r.near
+	r.near = near
 	r.mu.Unlock()
-	for i, p := range near {
-		if i < r.cfg.Neighbours {
-			r.host.ConnManager().Protect(p, tag)
-		} else {
+	for _, p := range near {
+		r.host.ConnManager().Protect(p, tag)
+	}
+	for _, p := range old {
+		if !slices.Contains(near, p) {
 			r.host.ConnManager().Unprotect(p, tag)
 		}
 	}

@@ -162,12 +162,18 @@ func (r *Router) alive(ctx context.Context, ps []peer.ID) []bool {
 	ok := make([]bool, len(ps))
 	var wg sync.WaitGroup // ends with the dials, each of which has a deadline
 	for i, p := range ps {
-		if p == r.self {
+		r.mu.Lock()
+		m := r.view.members[p]
+		met, suspect := m != nil && m.met, m != nil && !m.gone.IsZero()
+		r.mu.Unlock()
+		switch {
+		case p == r.self:
 			ok[i] = r.serves()
-		} else if r.host.Network().Connectedness(p) == network.Connected {
+		case suspect: // it is tried again elsewhere
+		case met && r.host.Network().Connectedness(p) == network.Connected:
 			ok[i] = r.isMember(p)
-		} else {
-			wg.Go(func() { ok[i] = r.dial(ctx, p) && r.isMember(p) })
+		default:
+			wg.Go(func() { ok[i] = r.dial(ctx, p, false) && r.IsMember(p) })
 		}
 	}
 	wg.Wait()

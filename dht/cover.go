@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/cairn-network/cairn/dht/keyspace"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
 	mh "github.com/multiformats/go-multihash"
 )
 
@@ -24,9 +26,13 @@ const sweepAt = 16
 // coverage holds and for as many members as twice the neighbours say. One lookup
 // serves all blocks near its key: the blocks' own keys are swept in order, so no
 // part that holds none is asked for. What could not be covered is an error; it is
-// [ErrCold] before this peer is ready.
+// [ErrCold] or [ErrAlone] before this peer is ready.
 func (r *Router) Cover(ctx context.Context, hs []mh.Multihash) error {
-	if r.State() != Ready {
+	switch r.State() {
+	case Ready:
+	case Alone:
+		return ErrAlone
+	default:
 		return ErrCold
 	}
 	targets := make([]target, len(hs))
@@ -48,7 +54,10 @@ func (r *Router) Cover(ctx context.Context, hs []mh.Multihash) error {
 func (r *Router) survey(ctx context.Context, t target) (bits int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.Lookup)
 	defer cancel()
-	_, err = r.lookup(ctx, t.key, string(t.hash))
+	found, err := r.lookup(ctx, t.key, string(t.hash))
+	if err == nil && len(found) >= r.kad.BucketSize() {
+		r.widen(ctx, t.key, found)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p, _, ok := r.view.coverage.Covered(t.key, time.Now())
@@ -112,3 +121,45 @@ func sweep(ctx context.Context, targets []target, done func(keyspace.Key) bool, 
 }
 
 var errUncovered = errors.New("a part of the keyspace stays unknown")
+
+// widen asks the two closest of a lookup's answer for more. What they name are hints
+// to whom to dial; but when both say that they leave out nobody, and leave out nobody
+// that is known here, as much of the keyspace counts as seen as both claim.
+func (r *Router) widen(ctx context.Context, key keyspace.Key, found []peer.ID) {
+	answers := make([]nearAns, 2)
+	var wg sync.WaitGroup // ends with the calls, each of which has a deadline
+	for i := range answers {
+		wg.Go(func() {
+			if r.host.Network().Connectedness(found[i]) != network.Connected && !r.dial(ctx, found[i], false) {
+				return
+			}
+			answer, err := r.call(ctx, found[i], nearReq{key, maxNear})
+			if a, ok := answer.(nearAns); err == nil && ok {
+				answers[i] = a
+				r.hear(a.hints)
+			}
+		})
+	}
+	wg.Wait()
+	claim := keyspace.PrefixOf(key, max(answers[0].bits, answers[1].bits))
+	fresh := time.Duration(min(answers[0].fresh, answers[1].fresh)) * time.Millisecond
+	if fresh == 0 {
+		return
+	}
+	named := map[peer.ID]bool{r.self: true}
+	for _, a := range answers {
+		for _, h := range a.hints {
+			named[h.id] = true
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	lo, hi := r.view.keys.Under(claim)
+	for _, m := range r.view.at[lo:hi] {
+		if !named[m.id] && !m.stranger && m.gone.IsZero() {
+			return
+		}
+	}
+	now := time.Now()
+	r.view.coverage.Cover(claim, now, now.Add(min(fresh, r.cfg.Coverage)))
+}

@@ -61,10 +61,10 @@ func TestCoverPlacesManyBlocksByFewLookups(t *testing.T) {
 }
 
 // A sweep by a peer that knows nobody says so at once.
-func TestCoverIsRefusedBeforeThePeerIsWarm(t *testing.T) {
+func TestCoverSaysSoWhenNobodyIsKnown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newRing(t, 1)
-		if err := w.routers[0].Cover(t.Context(), []mh.Multihash{key(t, 1)}); !errors.Is(err, dht.ErrCold) {
+		if err := w.routers[0].Cover(t.Context(), []mh.Multihash{key(t, 1)}); !errors.Is(err, dht.ErrAlone) {
 			t.Errorf("alone: %v", err)
 		}
 	})

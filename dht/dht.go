@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,9 +53,13 @@ type Config struct {
 	DialPublic time.Duration // to a public address; 0 is 10 s
 	Lookup     time.Duration // for asking the network who is close; 0 is 2 Dial, or 2 DialPublic where not Private
 	Coverage   time.Duration // how long a part of the keyspace counts as known; 0 is 10 min
+	Ping       time.Duration // between two pings of a neighbour; 0 is 30 s
+	Misses     int           // unanswered pings until a member is suspect; 0 is 3
+	Young      time.Duration // for which a peer calls itself young after its start; 0 is not at all
 	Grace      time.Duration // how long a lost member keeps its seat; 0 is 30 min
 	Neighbours int           // closest members whose connections are kept; 0 is 10
 	Retry      time.Duration // between two tries of the bootstrap peers while alone; 0 is 30 s
+	Free       func() int64  // bytes that this peer would take, 0 or less is full; nil says nothing of it
 	Log        *slog.Logger  // nil discards
 }
 
@@ -67,12 +72,16 @@ func (c Config) withDefaults() Config {
 	def(&c.Dial, time.Second)
 	def(&c.DialPublic, 10*time.Second)
 	def(&c.Coverage, 10*time.Minute)
+	def(&c.Ping, 30*time.Second)
 	def(&c.Grace, 30*time.Minute)
 	def(&c.Retry, 30*time.Second)
 	if c.Private {
 		def(&c.Lookup, 2*c.Dial)
 	}
 	def(&c.Lookup, 2*c.DialPublic)
+	if c.Misses == 0 {
+		c.Misses = 3
+	}
 	if c.Neighbours == 0 {
 		c.Neighbours = 10
 	}
@@ -105,19 +114,21 @@ type Router struct {
 	ready   chan struct{} // closed when warm
 	changed chan struct{} // 1-buffered: members came or went
 	gone    chan struct{} // 1-buffered: a member was lost, so a grace has begun
+	pulse   chan struct{} // 1-buffered: whom to ping when has changed
+	cut     chan struct{} // 1-buffered: this peer seems to be cut off
+	parting atomic.Uint32 // flags of this peer's end
+
+	began       time.Time
+	incarnation uint64
+	stop        func() // of the view protocol
 
 	mu      sync.Mutex
 	state   State                // guarded by mu
 	view    view                 // guarded by mu
 	dials   map[peer.ID]*attempt // guarded by mu: dials under way, and those that failed lately
+	hellos  map[peer.ID]Hello    // guarded by mu: of connected peers
 	near    []peer.ID            // guarded by mu: the neighbours, whose connections are protected
 	hurried time.Time            // guarded by mu: until then no lookup is made, as one did not end in time
-}
-
-// attempt is one dial that several callers wait for.
-type attempt struct {
-	done chan struct{} // closed when it has ended
-	end  time.Time     // guarded by Router.mu; when it failed
 }
 
 // New joins h to the DHT. Close the Router before h.
@@ -133,17 +144,19 @@ func New(h host.Host, cfg Config) (*Router, error) {
 			kad.RoutingTablePeerDiversityFilter(kad.NewRTPeerDiversityFilter(h, 2, 3)),
 			kad.AddressFilter(func(as []ma.Multiaddr) []ma.Multiaddr { return ma.FilterAddrs(as, manet.IsPublicAddr) }))
 	}
-	d, err := kad.New(h, opts...)
-	if err != nil {
+	r := &Router{
+		host: h, cfg: cfg, self: h.ID(), state: Starting, began: time.Now(), incarnation: rand.Uint64(),
+		ready: make(chan struct{}), changed: make(chan struct{}, 1), gone: make(chan struct{}, 1),
+		pulse: make(chan struct{}, 1), cut: make(chan struct{}, 1),
+		view:  view{members: map[peer.ID]*member{}},
+		dials: map[peer.ID]*attempt{}, hellos: map[peer.ID]Hello{},
+	}
+	var err error
+	if r.kad, err = kad.New(h, opts...); err != nil {
 		return nil, fmt.Errorf("dht: %w", err)
 	}
-	r := &Router{
-		host: h, kad: d, cfg: cfg, self: h.ID(), state: Starting,
-		ready: make(chan struct{}), changed: make(chan struct{}, 1), gone: make(chan struct{}, 1),
-		view:  view{members: map[peer.ID]*member{}},
-		dials: map[peer.ID]*attempt{},
-	}
 	r.view.meet(r.self, time.Now())
+	r.stop = r.serve()
 	return r, nil
 }
 
@@ -163,7 +176,7 @@ func (r *Router) strange(p peer.ID) bool {
 
 // wanted is what identify must report of a member.
 func (r *Router) wanted() []protocol.ID {
-	w := []protocol.ID{r.cfg.prefix() + "/kad/1.0.0"}
+	w := []protocol.ID{r.cfg.prefix() + "/kad/1.0.0", ViewProtocol}
 	if r.cfg.Member != "" {
 		w = append(w, r.cfg.Member)
 	}
@@ -176,36 +189,61 @@ func (r *Router) inGrace(p peer.ID) bool {
 	return r.view.inGrace(p, time.Now(), r.cfg.Grace)
 }
 
-// Members gives the members that are connected now.
+// Members gives the members that are connected now and answer.
 func (r *Router) Members() (ids []peer.ID) {
 	for _, p := range r.host.Network().Peers() {
-		if r.isMember(p) {
+		if r.IsMember(p) {
 			ids = append(ids, p)
 		}
 	}
 	return ids
 }
 
-// IsMember reports whether p is connected and stores for others.
+// IsMember reports whether p is connected, answers, and stores for others.
 func (r *Router) IsMember(p peer.ID) bool {
-	return r.host.Network().Connectedness(p) == network.Connected && r.isMember(p)
+	if r.host.Network().Connectedness(p) != network.Connected || !r.isMember(p) {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m := r.view.members[p]
+	return m != nil && m.met && m.gone.IsZero()
 }
 
-// Changed gets a value when members came or went for good. It has one reader.
+// Neighbours gives the members nearest to this peer, nearest first, those in their
+// grace too: the connections to them are kept.
+func (r *Router) Neighbours() []peer.ID {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.near)
+}
+
+// Suspect gives the members that do not answer, or have said that they stop, and are
+// still in their grace.
+func (r *Router) Suspect() (ids []peer.ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for p, m := range r.view.members {
+		if !m.gone.IsZero() {
+			ids = append(ids, p)
+		}
+	}
+	return ids
+}
+
+// Changed gets a value when a member came, is suspect, or went for good. It has one reader.
 func (r *Router) Changed() <-chan struct{} { return r.changed }
 
-func (r *Router) wake() {
-	select {
-	case r.changed <- struct{}{}:
-	default:
-	}
-}
+func (r *Router) wake() { signal(r.changed) }
 
 // Lookups is how often this Router has asked the network who is closest to a key.
 func (r *Router) Lookups() int64 { return r.lookups.Load() }
 
 // Close leaves the DHT.
-func (r *Router) Close() error { return r.kad.Close() }
+func (r *Router) Close() error {
+	r.stop()
+	return r.kad.Close()
+}
 
 // jitter spreads d over half to one and a half of itself.
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d+1) }

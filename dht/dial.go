@@ -9,22 +9,42 @@ import (
 	manet "github.com/multiformats/go-multiaddr/net"
 )
 
-// failedFor is how long a failed dial stands for the next ones to the same peer.
-const failedFor = 2 * time.Second
+// A failed dial stands for the next ones to the same peer, and each further one for
+// twice as long: lookups go on to name peers that are gone.
+const (
+	firstBack = 2 * time.Second
+	maxBack   = 30 * time.Second
+)
 
-// dial connects to p within its deadline. Callers at the same time share a dial; when
-// the one who dials gives up for reasons of its own, the next one dials.
-func (r *Router) dial(ctx context.Context, p peer.ID) bool {
+// attempt is one dial that several callers wait for.
+type attempt struct {
+	done  chan struct{} // closed when it has ended
+	end   time.Time     // guarded by Router.mu; when it failed
+	fails int           // guarded by Router.mu; in a row
+}
+
+// stands reports whether a has failed so lately that no new dial is worth it.
+func (a *attempt) stands(now time.Time) bool {
+	return !a.end.IsZero() && now.Sub(a.end) <= min(firstBack<<min(a.fails-1, 8), maxBack)
+}
+
+// dial connects to p and greets it if it is a member, within its deadline. Callers at
+// the same time share a dial; when the one who dials gives up for reasons of its own,
+// the next one dials. What failed lately is not tried again, unless again says so.
+func (r *Router) dial(ctx context.Context, p peer.ID, again bool) bool {
 	for ctx.Err() == nil {
 		r.mu.Lock()
 		a := r.dials[p]
-		if a == nil || !a.end.IsZero() && time.Since(a.end) > failedFor {
-			a = &attempt{done: make(chan struct{})}
-			r.dials[p] = a
+		failed := a != nil && !a.end.IsZero()
+		if a == nil || failed && (again || !a.stands(time.Now())) {
+			b := &attempt{done: make(chan struct{})}
+			if a != nil {
+				b.fails = a.fails
+			}
+			r.dials[p] = b
 			r.mu.Unlock()
-			return r.try(ctx, p, a)
+			return r.try(ctx, p, b)
 		}
-		failed := !a.end.IsZero()
 		r.mu.Unlock()
 		if failed {
 			return false
@@ -47,27 +67,33 @@ func (r *Router) try(ctx context.Context, p peer.ID, a *attempt) bool {
 	limit := r.cfg.Dial
 	for _, x := range info.Addrs {
 		if manet.IsPublicAddr(x) {
-			limit = r.cfg.DialPublic
+			limit = max(limit, r.cfg.DialPublic)
 		}
 	}
 	limited, cancel := context.WithTimeout(network.WithForceDirectDial(ctx, "candidate holder"), limit)
 	defer cancel()
 	err := r.host.Connect(limited, info)
+	if _, greeted := r.Hello(p); err == nil && !greeted && r.isMember(p) {
+		err = r.greet(limited, p)
+	}
 	defer close(a.done)
-	if r.ended(p, a, err == nil || ctx.Err() != nil) {
+	if r.tried(p, a, err == nil || ctx.Err() != nil) {
 		return err == nil
 	}
-	r.lose(p)
+	if _, greeted := r.Hello(p); !greeted || r.host.Network().Connectedness(p) != network.Connected {
+		r.suspect(p, "not reached") // unless it has come back from its side
+	}
 	r.cfg.Log.Debug("candidate not reached", "peer", p, "err", err)
 	return false
 }
 
-// ended enters how a dial ended, and gives back whether it says nothing against p.
-func (r *Router) ended(p peer.ID, a *attempt, fine bool) bool {
+// tried enters how a dial ended, and gives back whether it says nothing against p.
+func (r *Router) tried(p peer.ID, a *attempt, fine bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !fine {
 		a.end = time.Now()
+		a.fails++
 	} else if r.dials[p] == a {
 		delete(r.dials, p)
 	}

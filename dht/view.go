@@ -26,6 +26,13 @@ type member struct {
 	stranger bool      // it was connected, and stores for nobody
 	heard    time.Time // when it was last named, or there
 	gone     time.Time // since when it is suspect; zero while it is not
+
+	near   bool      // it is one of the neighbours
+	busy   bool      // a ping is under way
+	misses int       // pings in a row without an answer
+	tries  int       // to reach it since it is suspect
+	next   time.Time // when it is pinged or tried again
+	line   *line     // on which it is pinged
 }
 
 // nearest gives up to n that want holds of, nearest to key first.
@@ -95,6 +102,9 @@ func (v *view) meet(p peer.ID, now time.Time) bool {
 	m := v.found(p, now)
 	news := !m.met || !m.gone.IsZero()
 	m.met, m.up, m.stranger, m.gone = true, true, false, time.Time{}
+	if news {
+		m.misses, m.tries, m.next = 0, 0, time.Time{}
+	}
 	return news
 }
 

@@ -75,6 +75,11 @@ func (r *Router) tidy() time.Duration {
 			delete(r.dials, p)
 		}
 	}
+	for p := range r.hellos { // who departed is greeted anew, if it is there at all
+		if slices.Contains(departed, p) || r.host.Network().Connectedness(p) != network.Connected {
+			delete(r.hellos, p)
+		}
+	}
 	r.mu.Unlock()
 	for _, p := range departed {
 		r.cfg.Log.Info("member departed", "peer", p)

@@ -14,27 +14,25 @@
 package dht
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/cairn-network/cairn/dht/keyspace"
 	ds "github.com/ipfs/go-datastore"
 	dssync "github.com/ipfs/go-datastore/sync"
 	kad "github.com/libp2p/go-libp2p-kad-dht"
 	"github.com/libp2p/go-libp2p-kad-dht/amino"
-	kbucket "github.com/libp2p/go-libp2p-kbucket"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
-	mh "github.com/multiformats/go-multihash"
 )
 
 // ErrAlone says that this peer knows no other.
@@ -55,9 +53,13 @@ type Config struct {
 	DialPublic time.Duration // to a public address; 0 is 10 s
 	Lookup     time.Duration // for asking the network who is close; 0 is 2 Dial, or 2 DialPublic where not Private
 	Coverage   time.Duration // how long a part of the keyspace counts as known; 0 is 10 min
+	Ping       time.Duration // between two pings of a neighbour; 0 is 30 s
+	Misses     int           // unanswered pings until a member is suspect; 0 is 3
+	Young      time.Duration // for which a peer calls itself young after its start; 0 is not at all
 	Grace      time.Duration // how long a lost member keeps its seat; 0 is 30 min
 	Neighbours int           // closest members whose connections are kept; 0 is 10
 	Retry      time.Duration // between two tries of the bootstrap peers while alone; 0 is 30 s
+	Free       func() int64  // bytes that this peer would take, 0 or less is full; nil says nothing of it
 	Log        *slog.Logger  // nil discards
 }
 
@@ -70,12 +72,16 @@ func (c Config) withDefaults() Config {
 	def(&c.Dial, time.Second)
 	def(&c.DialPublic, 10*time.Second)
 	def(&c.Coverage, 10*time.Minute)
+	def(&c.Ping, 30*time.Second)
 	def(&c.Grace, 30*time.Minute)
 	def(&c.Retry, 30*time.Second)
 	if c.Private {
 		def(&c.Lookup, 2*c.Dial)
 	}
 	def(&c.Lookup, 2*c.DialPublic)
+	if c.Misses == 0 {
+		c.Misses = 3
+	}
 	if c.Neighbours == 0 {
 		c.Neighbours = 10
 	}
@@ -84,6 +90,10 @@ func (c Config) withDefaults() Config {
 	}
 	return c
 }
+
+// keep is how long a peer that was only named is remembered: longer than what it
+// was named for is covered.
+func (c Config) keep() time.Duration { return max(2*c.Coverage, c.Grace) }
 
 // prefix is the name of the network's DHT, so that two networks never mix.
 func (c Config) prefix() protocol.ID {
@@ -100,21 +110,25 @@ type Router struct {
 	cfg  Config
 	self peer.ID
 
+	lookups atomic.Int64  // made so far
 	ready   chan struct{} // closed when warm
 	changed chan struct{} // 1-buffered: members came or went
 	gone    chan struct{} // 1-buffered: a member was lost, so a grace has begun
+	pulse   chan struct{} // 1-buffered: whom to ping when has changed
+	cut     chan struct{} // 1-buffered: this peer seems to be cut off
+	parting atomic.Uint32 // flags of this peer's end
+
+	began       time.Time
+	incarnation uint64
+	stop        func() // of the view protocol
 
 	mu      sync.Mutex
 	state   State                // guarded by mu
 	view    view                 // guarded by mu
 	dials   map[peer.ID]*attempt // guarded by mu: dials under way, and those that failed lately
+	hellos  map[peer.ID]Hello    // guarded by mu: of connected peers
+	near    []peer.ID            // guarded by mu: the neighbours, whose connections are protected
 	hurried time.Time            // guarded by mu: until then no lookup is made, as one did not end in time
-}
-
-// attempt is one dial that several callers wait for.
-type attempt struct {
-	done chan struct{} // closed when it has ended
-	end  time.Time     // guarded by Router.mu; when it failed
 }
 
 // New joins h to the DHT. Close the Router before h.
@@ -130,145 +144,20 @@ func New(h host.Host, cfg Config) (*Router, error) {
 			kad.RoutingTablePeerDiversityFilter(kad.NewRTPeerDiversityFilter(h, 2, 3)),
 			kad.AddressFilter(func(as []ma.Multiaddr) []ma.Multiaddr { return ma.FilterAddrs(as, manet.IsPublicAddr) }))
 	}
-	d, err := kad.New(h, opts...)
-	if err != nil {
+	r := &Router{
+		host: h, cfg: cfg, self: h.ID(), state: Starting, began: time.Now(), incarnation: rand.Uint64(),
+		ready: make(chan struct{}), changed: make(chan struct{}, 1), gone: make(chan struct{}, 1),
+		pulse: make(chan struct{}, 1), cut: make(chan struct{}, 1),
+		view:  view{members: map[peer.ID]*member{}},
+		dials: map[peer.ID]*attempt{}, hellos: map[peer.ID]Hello{},
+	}
+	var err error
+	if r.kad, err = kad.New(h, opts...); err != nil {
 		return nil, fmt.Errorf("dht: %w", err)
 	}
-	r := &Router{
-		host: h, kad: d, cfg: cfg, self: h.ID(), state: Starting,
-		ready: make(chan struct{}), changed: make(chan struct{}, 1), gone: make(chan struct{}, 1),
-		view:  view{members: map[peer.ID]*member{}},
-		dials: map[peer.ID]*attempt{},
-	}
-	r.view.meet(r.self)
+	r.view.meet(r.self, time.Now())
+	r.stop = r.serve()
 	return r, nil
-}
-
-// Closest gives the n live members nearest to h, this peer among them when it is
-// one of them, nearest first. exact says that no member of the network is closer
-// than those given, as far as a fresh look at that part of the keyspace showed.
-// It answers [ErrAlone] when this peer knows no other.
-func (r *Router) Closest(ctx context.Context, h mh.Multihash, n int) (ids []peer.ID, exact bool, err error) {
-	seats, exact, err := r.seats(ctx, h, n, false)
-	for _, s := range seats {
-		ids = append(ids, s.peer)
-	}
-	return ids, exact, err
-}
-
-// Seats is [Router.Closest] for those who repair: a member that was lost keeps its
-// place until the grace has passed, so that a short absence moves nothing. alive[i]
-// says whether ids[i] can be reached now.
-func (r *Router) Seats(ctx context.Context, h mh.Multihash, n int) (ids []peer.ID, alive []bool, err error) {
-	seats, _, err := r.seats(ctx, h, n, true)
-	for _, s := range seats {
-		ids, alive = append(ids, s.peer), append(alive, s.alive)
-	}
-	return ids, alive, err
-}
-
-// seat is a member's place near a key.
-type seat struct {
-	peer  peer.ID
-	alive bool // false: lost, but not for longer than the grace
-}
-
-func (r *Router) seats(ctx context.Context, h mh.Multihash, n int, lost bool) ([]seat, bool, error) {
-	key := keyspace.OfHash(h)
-	candidates, exact, err := r.candidates(ctx, key, h, n)
-	if err != nil {
-		return nil, false, err
-	}
-	var seats []seat
-	for len(candidates) > 0 && len(seats) < n {
-		next := candidates[:min(len(candidates), n-len(seats))]
-		candidates = candidates[len(next):]
-		for i, ok := range r.alive(ctx, next) {
-			switch {
-			case ok:
-				seats = append(seats, seat{next[i], true})
-			case lost && r.inGrace(next[i]):
-				seats = append(seats, seat{next[i], false})
-			}
-		}
-		if err := ctx.Err(); err != nil {
-			return nil, false, fmt.Errorf("dht: closest to %s: %w", h.B58String(), err)
-		}
-	}
-	return seats, exact && (len(seats) == n || len(candidates) == 0), nil
-}
-
-// hurry is how long the view must do after a lookup that did not end in time. Live
-// connections keep it true near this peer, and the ends of others show.
-const hurry = 10 * time.Second
-
-// candidates gives the peers that may be the closest members, nearest first.
-func (r *Router) candidates(ctx context.Context, key keyspace.Key, h mh.Multihash, n int) ([]peer.ID, bool, error) {
-	r.mu.Lock()
-	known, exact := r.view.closest(key, n, time.Now())
-	hurried := time.Now().Before(r.hurried)
-	r.mu.Unlock()
-	if exact || hurried && len(known) > 1 {
-		return known, exact, nil
-	}
-	limited, cancel := context.WithTimeout(ctx, r.cfg.Lookup)
-	defer cancel()
-	found, err := r.lookup(limited, key, string(h))
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	ids := r.view.merge(key, found, n)
-	switch {
-	case err == nil:
-		return ids, len(found) < r.kad.BucketSize() || r.view.covered(key, time.Now()), nil
-	case ctx.Err() != nil || len(ids) <= 1: // nobody but this peer
-		return nil, false, err
-	case errors.Is(err, context.DeadlineExceeded): // somebody on the way hangs: for a while what is known must do
-		r.hurried = time.Now().Add(hurry)
-		return ids, false, nil
-	case errors.Is(err, ErrAlone): // the table is cold, but connections are there
-		return ids, false, nil
-	}
-	return nil, false, err
-}
-
-// lookup asks the network for the peers closest to key, and notes what part of
-// the keyspace its answer shows whole. What it found before an error it gives too.
-func (r *Router) lookup(ctx context.Context, key keyspace.Key, raw string) ([]peer.ID, error) {
-	found, err := r.kad.GetClosestPeers(ctx, raw)
-	if errors.Is(err, kbucket.ErrLookupFailure) || err == nil && len(found) == 0 {
-		return nil, ErrAlone
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	keys := make([]keyspace.Key, len(found))
-	for i, p := range found {
-		r.view.found(p)
-		keys[i] = keyspace.OfPeer(p)
-	}
-	if err != nil {
-		return found, fmt.Errorf("dht: lookup: %w", err)
-	}
-	if r.state == Ready { // a cold table's answers look complete and are not
-		r.view.coverage.Cover(key, keyspace.Seen(key, keys, r.kad.BucketSize()), time.Now().Add(r.cfg.Coverage))
-	}
-	return found, nil
-}
-
-// alive reports for each of ps whether it is a member and can be reached now.
-func (r *Router) alive(ctx context.Context, ps []peer.ID) []bool {
-	ok := make([]bool, len(ps))
-	var wg sync.WaitGroup // ends with the dials, each of which has a deadline
-	for i, p := range ps {
-		if p == r.self {
-			ok[i] = r.serves()
-		} else if r.host.Network().Connectedness(p) == network.Connected {
-			ok[i] = r.isMember(p)
-		} else {
-			wg.Go(func() { ok[i] = r.dial(ctx, p) && r.isMember(p) })
-		}
-	}
-	wg.Wait()
-	return ok
 }
 
 // serves reports whether this peer is itself a member.
@@ -279,78 +168,19 @@ func (r *Router) isMember(p peer.ID) bool {
 	return err == nil && len(speaks) == len(r.wanted())
 }
 
+// strange reports whether p has said what it speaks and is no member by that.
+func (r *Router) strange(p peer.ID) bool {
+	speaks, err := r.host.Peerstore().GetProtocols(p)
+	return err == nil && len(speaks) > 0 && !r.isMember(p)
+}
+
 // wanted is what identify must report of a member.
 func (r *Router) wanted() []protocol.ID {
-	w := []protocol.ID{r.cfg.prefix() + "/kad/1.0.0"}
+	w := []protocol.ID{r.cfg.prefix() + "/kad/1.0.0", ViewProtocol}
 	if r.cfg.Member != "" {
 		w = append(w, r.cfg.Member)
 	}
 	return w
-}
-
-// failedFor is how long a failed dial stands for the next ones to the same peer.
-const failedFor = 2 * time.Second
-
-// dial connects to p within its deadline. Callers at the same time share a dial; when
-// the one who dials gives up for reasons of its own, the next one dials.
-func (r *Router) dial(ctx context.Context, p peer.ID) bool {
-	for ctx.Err() == nil {
-		r.mu.Lock()
-		a := r.dials[p]
-		if a == nil || !a.end.IsZero() && time.Since(a.end) > failedFor {
-			a = &attempt{done: make(chan struct{})}
-			r.dials[p] = a
-			r.mu.Unlock()
-			return r.try(ctx, p, a)
-		}
-		failed := !a.end.IsZero()
-		r.mu.Unlock()
-		if failed {
-			return false
-		}
-		select {
-		case <-a.done:
-			if r.host.Network().Connectedness(p) == network.Connected {
-				return true
-			}
-		case <-ctx.Done():
-		}
-	}
-	return false
-}
-
-// try is one dial. A failure stands for a while, and counts as p being lost, unless
-// it was ctx that ended.
-func (r *Router) try(ctx context.Context, p peer.ID, a *attempt) bool {
-	info := r.host.Peerstore().PeerInfo(p)
-	limit := r.cfg.Dial
-	for _, x := range info.Addrs {
-		if manet.IsPublicAddr(x) {
-			limit = r.cfg.DialPublic
-		}
-	}
-	limited, cancel := context.WithTimeout(network.WithForceDirectDial(ctx, "candidate holder"), limit)
-	defer cancel()
-	err := r.host.Connect(limited, info)
-	defer close(a.done)
-	if r.ended(p, a, err == nil || ctx.Err() != nil) {
-		return err == nil
-	}
-	r.lose(p)
-	r.cfg.Log.Debug("candidate not reached", "peer", p, "err", err)
-	return false
-}
-
-// ended enters how a dial ended, and gives back whether it says nothing against p.
-func (r *Router) ended(p peer.ID, a *attempt, fine bool) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !fine {
-		a.end = time.Now()
-	} else if r.dials[p] == a {
-		delete(r.dials, p)
-	}
-	return fine
 }
 
 func (r *Router) inGrace(p peer.ID) bool {
@@ -359,33 +189,61 @@ func (r *Router) inGrace(p peer.ID) bool {
 	return r.view.inGrace(p, time.Now(), r.cfg.Grace)
 }
 
-// Members gives the members that are connected now.
+// Members gives the members that are connected now and answer.
 func (r *Router) Members() (ids []peer.ID) {
 	for _, p := range r.host.Network().Peers() {
-		if r.isMember(p) {
+		if r.IsMember(p) {
 			ids = append(ids, p)
 		}
 	}
 	return ids
 }
 
-// IsMember reports whether p is connected and stores for others.
+// IsMember reports whether p is connected, answers, and stores for others.
 func (r *Router) IsMember(p peer.ID) bool {
-	return r.host.Network().Connectedness(p) == network.Connected && r.isMember(p)
+	if r.host.Network().Connectedness(p) != network.Connected || !r.isMember(p) {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m := r.view.members[p]
+	return m != nil && m.met && m.gone.IsZero()
 }
 
-// Changed gets a value when members came or went for good. It has one reader.
+// Neighbours gives the members nearest to this peer, nearest first, those in their
+// grace too: the connections to them are kept.
+func (r *Router) Neighbours() []peer.ID {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.near)
+}
+
+// Suspect gives the members that do not answer, or have said that they stop, and are
+// still in their grace.
+func (r *Router) Suspect() (ids []peer.ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for p, m := range r.view.members {
+		if !m.gone.IsZero() {
+			ids = append(ids, p)
+		}
+	}
+	return ids
+}
+
+// Changed gets a value when a member came, is suspect, or went for good. It has one reader.
 func (r *Router) Changed() <-chan struct{} { return r.changed }
 
-func (r *Router) wake() {
-	select {
-	case r.changed <- struct{}{}:
-	default:
-	}
-}
+func (r *Router) wake() { signal(r.changed) }
+
+// Lookups is how often this Router has asked the network who is closest to a key.
+func (r *Router) Lookups() int64 { return r.lookups.Load() }
 
 // Close leaves the DHT.
-func (r *Router) Close() error { return r.kad.Close() }
+func (r *Router) Close() error {
+	r.stop()
+	return r.kad.Close()
+}
 
 // jitter spreads d over half to one and a half of itself.
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d+1) }

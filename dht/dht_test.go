@@ -3,7 +3,9 @@ package dht_test
 import (
 	"context"
 	"errors"
+	"net"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,25 +30,46 @@ type ring struct {
 	hosts   []host.Host
 	routers []*dht.Router
 	stop    []func()
+	cut     atomic.Pointer[func(a, b int) bool] // packets from a to b are swallowed
 }
 
 func newRing(t *testing.T, n int, strangers ...int) *ring {
 	t.Helper()
+	return ringOf(t, n, dht.Config{}, strangers...)
+}
+
+// ringOf sets of cfg what all tests have in common.
+func ringOf(t *testing.T, n int, cfg dht.Config, strangers ...int) *ring {
+	t.Helper()
+	w := new(ring)
+	number := map[string]int{}
+	for i := range n {
+		number[simnet.IntToPublicIPv4(i).String()] = i
+	}
+	ip := func(a net.Addr) string { return a.(*net.UDPAddr).IP.String() }
+	latency := func(p *simnet.Packet) time.Duration {
+		if cut := w.cut.Load(); cut != nil && (*cut)(number[ip(p.From)], number[ip(p.To)]) {
+			return 365 * 24 * time.Hour // never
+		}
+		return 5 * time.Millisecond
+	}
 	link := simnet.LinkSettings{BitsPerSecond: 100 * simlibp2p.OneMbps}
 	sim, meta, err := simlibp2p.SimpleLibp2pNetwork([]simlibp2p.NodeLinkSettingsAndCount{{
 		LinkSettings: simnet.NodeBiDiLinkSettings{Downlink: link, Uplink: link}, Count: n,
-	}}, simnet.StaticLatency(5*time.Millisecond), simlibp2p.NetworkSettings{})
+	}}, latency, simlibp2p.NetworkSettings{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	sim.Start()
-	w := &ring{hosts: meta.Nodes}
+	w.hosts = meta.Nodes
 	boot := []peer.AddrInfo{{ID: meta.Nodes[0].ID(), Addrs: meta.Nodes[0].Addrs()}}
 	for i, h := range meta.Nodes {
 		if !slices.Contains(strangers, i) {
 			h.SetStreamHandler(member, func(s network.Stream) { _ = s.Reset() })
 		}
-		r, err := dht.New(h, dht.Config{Network: "test", Bootstrap: boot, Member: member, Private: true, Coverage: 10 * time.Second, Grace: grace})
+		cfg.Network, cfg.Bootstrap, cfg.Member, cfg.Private = "test", boot, member, true
+		cfg.Coverage, cfg.Grace = 10*time.Second, grace
+		r, err := dht.New(h, cfg)
 		if err != nil {
 			t.Fatal(err)
 		}

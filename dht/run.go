@@ -2,14 +2,11 @@ package dht
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/cairn-network/cairn/dht/keyspace"
-	"github.com/libp2p/go-libp2p/core/event"
-	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/sync/errgroup"
 )
@@ -45,13 +42,17 @@ func (r *Router) enter(s State) {
 	}
 }
 
-// Run finds the network and watches it until ctx is done.
+// Run finds the network and watches it until ctx is done; then it takes leave of
+// the members, who keep its seats for the grace.
 func (r *Router) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { r.seek(ctx); return nil })
 	g.Go(func() error { r.warm(ctx); return nil })
 	g.Go(func() error { return r.watch(ctx) })
-	return g.Wait()
+	g.Go(func() error { r.beat(ctx); return nil })
+	err := g.Wait()
+	r.farewell(context.WithoutCancel(ctx), Draining)
+	return err
 }
 
 // The steps of warming up.
@@ -61,13 +62,22 @@ const (
 	refresh = 10 * time.Second      // for filling the table once
 )
 
-// seek dials the bootstrap peers whenever nobody else is known.
+// seek dials the bootstrap peers whenever nobody else is known, and when this peer
+// seems to be cut off.
 func (r *Router) seek(ctx context.Context) {
 	for {
 		if r.kad.RoutingTable().Size() == 0 {
 			r.bootstrap(ctx)
 		}
-		if !sleep(ctx, jitter(r.cfg.Retry)) {
+		again := time.NewTimer(jitter(r.cfg.Retry))
+		select {
+		case <-again.C:
+		case <-r.cut:
+			r.bootstrap(ctx)
+		case <-ctx.Done():
+		}
+		again.Stop()
+		if ctx.Err() != nil {
 			return
 		}
 	}
@@ -93,11 +103,16 @@ func (r *Router) warm(ctx context.Context) {
 	case <-ctx.Done():
 		return
 	}
-	r.settle(ctx)
+	near := r.settle(ctx)
 	if ctx.Err() != nil {
 		return
 	}
 	r.enter(Ready)
+	if near != nil {
+		r.mu.Lock()
+		r.showsLocked(keyspace.OfPeer(r.self), near, time.Now())
+		r.mu.Unlock()
+	}
 	close(r.ready)
 	r.wake()
 	for sleep(ctx, lonely) {
@@ -109,21 +124,22 @@ func (r *Router) warm(ctx context.Context) {
 	}
 }
 
-// settle looks itself up until the answer is the same twice, a few times at most.
-func (r *Router) settle(ctx context.Context) {
-	var last []peer.ID
+// settle looks itself up until the answer is the same twice, a few times at most,
+// and gives that answer, or none.
+func (r *Router) settle(ctx context.Context) (last []peer.ID) {
 	for range 5 {
 		limited, cancel := context.WithTimeout(ctx, refresh)
 		now, err := r.lookup(limited, keyspace.OfPeer(r.self), string(r.self))
 		cancel()
 		if err == nil && last != nil && slices.Equal(now, last) {
-			return
+			return now
 		}
 		last = now
 		if !sleep(ctx, look) {
-			return
+			return nil
 		}
 	}
+	return nil
 }
 
 // bootstrap dials the bootstrap peers, all at once.
@@ -144,126 +160,6 @@ func (r *Router) bootstrap(ctx context.Context) {
 	wg.Wait()
 }
 
-// watch keeps the view true by what the host sees: who connects and speaks as a
-// member, who is lost, and whose grace is over.
-func (r *Router) watch(ctx context.Context) error {
-	sub, err := r.host.EventBus().Subscribe([]any{
-		new(event.EvtPeerConnectednessChanged), new(event.EvtPeerIdentificationCompleted), new(event.EvtPeerProtocolsUpdated),
-	})
-	if err != nil {
-		return fmt.Errorf("dht: watch: %w", err)
-	}
-	defer sub.Close()
-	var redials sync.WaitGroup // ended by their deadlines, waited for here
-	defer redials.Wait()
-	for _, p := range r.host.Network().Peers() {
-		r.seen(p)
-	}
-	due := time.NewTimer(time.Hour)
-	defer due.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case e, ok := <-sub.Out():
-			if !ok {
-				return nil
-			}
-			switch e := e.(type) {
-			case event.EvtPeerIdentificationCompleted:
-				r.seen(e.Peer)
-			case event.EvtPeerProtocolsUpdated:
-				r.seen(e.Peer)
-			case event.EvtPeerConnectednessChanged:
-				if e.Connectedness == network.Connected {
-					r.seen(e.Peer)
-				} else if e.Connectedness == network.NotConnected && r.known(e.Peer) {
-					redials.Go(func() { r.redial(ctx, e.Peer) })
-				}
-			}
-		case <-r.gone:
-		case <-due.C:
-		}
-		r.mu.Lock()
-		departed, next := r.view.expire(time.Now(), r.cfg.Grace)
-		for p, a := range r.dials {
-			if !a.end.IsZero() && time.Since(a.end) > failedFor {
-				delete(r.dials, p)
-			}
-		}
-		r.mu.Unlock()
-		for _, p := range departed {
-			r.cfg.Log.Info("member departed", "peer", p)
-		}
-		if len(departed) > 0 {
-			r.protect()
-			r.wake()
-		}
-		if next.IsZero() {
-			next = time.Now().Add(time.Hour)
-		}
-		due.Reset(max(time.Until(next), 0))
-	}
-}
-
-// seen notes p if it is a member.
-func (r *Router) seen(p peer.ID) {
-	if !r.IsMember(p) {
-		return
-	}
-	r.mu.Lock()
-	news := r.view.meet(p)
-	delete(r.dials, p)
-	r.mu.Unlock()
-	if news {
-		r.cfg.Log.Debug("member met", "peer", p)
-		r.protect()
-		r.wake()
-	}
-}
-
-func (r *Router) known(p peer.ID) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	m := r.view.members[p]
-	return m != nil && m.met
-}
-
-// redial tries a lost member at once and a second later; then it counts as lost.
-func (r *Router) redial(ctx context.Context, p peer.ID) {
-	for _, wait := range []time.Duration{0, time.Second} {
-		if !sleep(ctx, wait) {
-			return
-		}
-		if r.dial(ctx, p) {
-			return
-		}
-		r.mu.Lock()
-		if a := r.dials[p]; a != nil && !a.end.IsZero() {
-			delete(r.dials, p) // so that the second try is one
-		}
-		r.mu.Unlock()
-	}
-	r.lose(p)
-	r.cfg.Log.Debug("member lost", "peer", p)
-	r.wake() // its blocks may need copies before its grace is over
-}
-
-// protect keeps the connections to the members nearest to this peer.
-func (r *Router) protect() {
-	const tag = "neighbour"
-	r.mu.Lock()
-	near := r.view.sorted(keyspace.OfPeer(r.self))
-	r.mu.Unlock()
-	for i, p := range near {
-		if i < r.cfg.Neighbours {
-			r.host.ConnManager().Protect(p, tag)
-		} else {
-			r.host.ConnManager().Unprotect(p, tag)
-		}
-	}
-}
-
 // sleep waits for d and reports whether ctx still stands.
 func sleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
@@ -273,18 +169,5 @@ func sleep(ctx context.Context, d time.Duration) bool {
 		return ctx.Err() == nil
 	case <-ctx.Done():
 		return false
-	}
-}
-
-// lose notes that p cannot be reached, and sees to it that its grace is watched.
-func (r *Router) lose(p peer.ID) {
-	r.mu.Lock()
-	if r.host.Network().Connectedness(p) != network.Connected { // it may have come back from its side
-		r.view.lost(p, time.Now())
-	}
-	r.mu.Unlock()
-	select {
-	case r.gone <- struct{}{}:
-	default:
 	}
 }

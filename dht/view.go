@@ -12,87 +12,115 @@ import (
 // met, and which parts of the keyspace it has seen whole. Its owner locks it.
 type view struct {
 	members  map[peer.ID]*member
+	keys     keyspace.Set // of members, ascending
+	at       []*member    // at[i] stands at keys[i]
 	coverage keyspace.Coverage
 }
 
 // member is a peer that was met as a member, or named by a lookup.
 type member struct {
-	key  keyspace.Key
-	met  bool      // it was once connected and a member
-	gone time.Time // when it was lost; zero while it is not
+	id       peer.ID
+	key      keyspace.Key
+	met      bool      // it was once connected and a member
+	up       bool      // it is connected now
+	stranger bool      // it was connected, and stores for nobody
+	heard    time.Time // when it was last named, or there
+	gone     time.Time // since when it is suspect; zero while it is not
+
+	near   bool      // it is one of the neighbours
+	busy   bool      // a ping is under way
+	misses int       // pings in a row without an answer
+	tries  int       // to reach it since it is suspect
+	next   time.Time // when it is pinged or tried again
+	line   *line     // on which it is pinged
 }
 
-// closest gives the n members nearest to key that are not known to be gone, with
-// room for those that turn out to be, and whether the view is fresh and full
-// enough for no lookup to be needed.
-func (v *view) closest(key keyspace.Key, n int, now time.Time) ([]peer.ID, bool) {
-	bits, ok := v.coverage.Covered(key, now)
-	ids := v.sorted(key)
-	if !ok || bits == 0 {
-		return ids, ok
-	}
-	below := 0 // members under the covered prefix: only among those is the order sure
-	for _, p := range ids {
-		if keyspace.CommonPrefix(key, v.members[p].key) >= bits {
-			below++
+// nearest gives up to n that want holds of, nearest to key first.
+func (v *view) nearest(key keyspace.Key, n int, want func(*member) bool) []*member {
+	for most := n + 8; ; most *= 2 {
+		near := v.keys.Nearest(key, most)
+		out := make([]*member, 0, min(n, len(near)))
+		for _, i := range near {
+			if want(v.at[i]) && len(out) < n {
+				out = append(out, v.at[i])
+			}
+		}
+		if len(out) == n || len(near) == len(v.keys) {
+			return out
 		}
 	}
-	return ids, below >= n
 }
 
-func (v *view) covered(key keyspace.Key, now time.Time) bool {
-	_, ok := v.coverage.Covered(key, now)
-	return ok
-}
-
-// sorted gives every member, nearest to key first. The ground for a lookup's
-// answer and for a covered part alike; a view of a small network is short, one of
-// a large network is bounded by forget.
-func (v *view) sorted(key keyspace.Key) []peer.ID {
-	ids := make([]peer.ID, 0, len(v.members))
-	for p := range v.members {
-		ids = append(ids, p)
+// candidates gives those that may be the n closest members to key, with room for
+// those that turn out to be gone, nearest first, and whether they are all that are known.
+func (v *view) candidates(key keyspace.Key, n int) (ids []peer.ID, all bool) {
+	most := 4 * max(n, 20)
+	for _, m := range v.nearest(key, most, func(m *member) bool { return !m.stranger }) {
+		ids = append(ids, m.id)
 	}
-	slices.SortFunc(ids, func(a, b peer.ID) int {
-		return keyspace.Closer(key, v.members[a].key, v.members[b].key)
-	})
-	return ids
+	return ids, len(ids) < most
 }
 
-// merge gives what a lookup found together with what was known, nearest first.
-func (v *view) merge(key keyspace.Key, found []peer.ID, n int) []peer.ID {
-	ids := v.sorted(key) // found is among them
-	return ids[:min(len(ids), 4*max(n, len(found)))]
+// exact reports whether the n closest members to key can be told without a lookup:
+// all that is nearer than the last of them was seen whole, and is fresh.
+func (v *view) exact(key keyspace.Key, n int, now time.Time) bool {
+	near := v.nearest(key, n, func(m *member) bool { return !m.stranger && m.gone.IsZero() })
+	if len(near) < n {
+		return v.whole(now)
+	}
+	return v.coverage.Within(key, near[n-1].key, now)
+}
+
+// whole reports whether the whole network was seen.
+func (v *view) whole(now time.Time) bool {
+	p, _, ok := v.coverage.Covered(keyspace.Key{}, now)
+	return ok && p.Bits == 0
 }
 
 // found notes a peer that a lookup named.
-func (v *view) found(p peer.ID) *member {
+func (v *view) found(p peer.ID, now time.Time) *member {
 	m := v.members[p]
 	if m == nil {
-		m = &member{key: keyspace.OfPeer(p)}
+		m = &member{id: p, key: keyspace.OfPeer(p)}
+		i, _ := v.keys.Find(m.key)
+		v.keys, v.at = slices.Insert(v.keys, i, m.key), slices.Insert(v.at, i, m)
 		v.members[p] = m
 	}
+	m.heard = now
 	return m
 }
 
+func (v *view) forget(m *member) {
+	if i, ok := v.keys.Find(m.key); ok {
+		v.keys, v.at = slices.Delete(v.keys, i, i+1), slices.Delete(v.at, i, i+1)
+	}
+	delete(v.members, m.id)
+}
+
 // meet notes that p is connected and a member; it reports whether that is news.
-func (v *view) meet(p peer.ID) bool {
-	m := v.found(p)
+func (v *view) meet(p peer.ID, now time.Time) bool {
+	m := v.found(p, now)
 	news := !m.met || !m.gone.IsZero()
-	m.met, m.gone = true, time.Time{}
+	m.met, m.up, m.stranger, m.gone = true, true, false, time.Time{}
+	if news {
+		m.misses, m.tries, m.next = 0, 0, time.Time{}
+	}
 	return news
 }
 
-// lost notes that p could not be reached. One that was never met is forgotten.
-func (v *view) lost(p peer.ID, now time.Time) {
+// lost notes that p could not be reached, and reports whether that is news of a
+// member. One that was never met is forgotten.
+func (v *view) lost(p peer.ID, now time.Time) bool {
 	m := v.members[p]
 	switch {
 	case m == nil:
 	case !m.met:
-		delete(v.members, p)
+		v.forget(m)
 	case m.gone.IsZero():
 		m.gone = now
+		return true
 	}
+	return false
 }
 
 // inGrace reports whether p was a member and has not been gone for longer than grace.
@@ -101,17 +129,21 @@ func (v *view) inGrace(p peer.ID, now time.Time, grace time.Duration) bool {
 	return m != nil && m.met && now.Sub(m.gone) < grace
 }
 
-// expire forgets members that have been gone for longer than grace, and reports
-// whether there were any and when the next one is due (zero: none is gone).
-func (v *view) expire(now time.Time, grace time.Duration) (departed []peer.ID, next time.Time) {
+// expire forgets members that have been gone for longer than grace, and tells
+// which, and when the next one is due (zero: none is gone). What was only heard of
+// goes after keep, unless it is heard of again.
+func (v *view) expire(now time.Time, grace, keep time.Duration, self peer.ID) (departed []peer.ID, next time.Time) {
 	for p, m := range v.members {
 		if m.gone.IsZero() {
+			if !m.up && p != self && now.Sub(m.heard) > keep {
+				v.forget(m)
+			}
 			continue
 		}
 		due := m.gone.Add(grace)
 		if !due.After(now) {
 			departed = append(departed, p)
-			delete(v.members, p)
+			v.forget(m)
 		} else if next.IsZero() || due.Before(next) {
 			next = due
 		}

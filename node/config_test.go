@@ -168,8 +168,9 @@ func TestProfilePicksTimingAndAddresses(t *testing.T) {
 		c.Network.Profile = profile
 		v := reflect.ValueOf(c.Timing())
 		for i := range v.NumField() {
-			if v.Field(i).Int() <= 0 {
-				t.Errorf("%s: %s is not set", profile, v.Type().Field(i).Name)
+			name := v.Type().Field(i).Name
+			if young := name == "Young" && profile == node.ProfileTestnet; v.Field(i).Int() <= 0 && !young { // there nobody is
+				t.Errorf("%s: %s is not set", profile, name)
 			}
 		}
 	}

@@ -158,6 +158,7 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 	n.router, err = dht.New(p.Host, dht.Config{
 		Network: cfg.Network.Name, Bootstrap: boot, Member: wire.Protocol, Private: cfg.private(),
 		Dial: t.Dial, DialPublic: t.DialPublic, Coverage: t.Coverage, Grace: t.Grace,
+		Ping: t.Ping, Misses: t.Misses, Young: t.Young,
 		Neighbours: 2 * cfg.Replica.R, Retry: retry(t), Log: log.With("part", "dht"),
 	})
 	if err != nil {

@@ -66,15 +66,16 @@ type PeerInfo struct {
 	ID      peer.ID
 	Addrs   []string
 	Agent   string
-	Member  bool          // it stores for others
+	Member  bool          // it stores for others, and answers
+	Suspect bool          // it is a member that does not answer, or is about to stop
 	Latency time.Duration // of a round trip, smoothed; 0 is not known
 }
 
 // Peers gives the connected peers, by id.
 func (n *Node) Peers() []PeerInfo {
-	out := []PeerInfo{}
+	out, suspect := []PeerInfo{}, n.router.Suspect()
 	for _, p := range n.host.Network().Peers() {
-		i := PeerInfo{ID: p, Member: n.router.IsMember(p), Latency: n.host.Peerstore().LatencyEWMA(p), Addrs: []string{}}
+		i := PeerInfo{ID: p, Member: n.router.IsMember(p), Suspect: slices.Contains(suspect, p), Latency: n.host.Peerstore().LatencyEWMA(p), Addrs: []string{}}
 		if v, err := n.host.Peerstore().Get(p, "AgentVersion"); err == nil {
 			i.Agent, _ = v.(string)
 		}

@@ -8,6 +8,7 @@ import (
 type Timing struct {
 	Ping        time.Duration // between two pings of a neighbour
 	Misses      int           // unanswered pings until a neighbour is suspect
+	Young       time.Duration // for which a peer calls itself young after its start; 0 is not at all
 	Grace       time.Duration // from suspect to departed: its copies no longer count
 	BackupWait  time.Duration // times its rank, before a holder does what the closest one should have
 	Reconcile   time.Duration // between two comparisons with a neighbour, ± 50 %
@@ -34,7 +35,7 @@ func (c Config) Timing() Timing {
 		}
 	}
 	return Timing{
-		Ping: 30 * time.Second, Misses: 3, Grace: 30 * time.Minute, BackupWait: time.Minute,
+		Ping: 30 * time.Second, Misses: 3, Young: 10 * time.Minute, Grace: 30 * time.Minute, BackupWait: time.Minute,
 		Reconcile: 10 * time.Minute, AfterChange: time.Minute,
 		Coverage: 10 * time.Minute, OwnZone: time.Minute, PutIdle: time.Minute,
 		Brake: 30 * time.Minute, Surplus: 30 * 24 * time.Hour, LeaseCheck: 7 * 24 * time.Hour,

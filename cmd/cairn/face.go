@@ -79,7 +79,7 @@ func (f *face) Peers() []api.Peer {
 	infos := f.n.Peers()
 	out := make([]api.Peer, len(infos))
 	for i, p := range infos {
-		out[i] = api.Peer{ID: p.ID.String(), Addresses: p.Addrs, Agent: p.Agent, Member: p.Member, Latency: blocks.Seconds(p.Latency)}
+		out[i] = api.Peer{ID: p.ID.String(), Addresses: p.Addrs, Agent: p.Agent, Member: p.Member, Suspect: p.Suspect, Latency: blocks.Seconds(p.Latency)}
 	}
 	return out
 }

@@ -31,8 +31,11 @@ func (p *program) peersCmd() *cobra.Command {
 				fmt.Fprintln(t, "PEER\tSTORES\tLATENCY\tAGENT\tADDRESS")
 				for _, q := range peers {
 					stores, latency := "no", "-"
-					if q.Member {
+					switch {
+					case q.Member:
 						stores = "yes"
+					case q.Suspect:
+						stores = "silent"
 					}
 					if q.Latency > 0 {
 						latency = time.Duration(q.Latency).Round(time.Microsecond).String()

@@ -2,78 +2,86 @@ package keyspace
 
 import "time"
 
-// Coverage remembers which parts of the keyspace have been seen whole: for each
-// prefix in it every member below was known when it was entered. It is not safe
-// for concurrent use. The zero value covers nothing.
+// Coverage remembers which parts of the keyspace have been seen whole: every peer
+// there was known when the part was entered. It is not safe for concurrent use. The
+// zero value covers nothing.
 type Coverage struct {
-	until map[prefix]time.Time
+	until map[Prefix]time.Time
 	deep  int // the longest prefix entered, in bits
 }
 
-type prefix struct {
-	key  Key // all bits after the first n are zero
-	bits int
-}
+// maxCovered bounds the prefixes remembered; beyond it what is not known anew goes.
+const maxCovered = 1 << 16
 
-// maxCovered bounds the prefixes remembered; beyond it the oldest knowledge goes.
-const maxCovered = 8192
-
-// Cover enters the part of the keyspace that shares its first bits with k.
-func (c *Coverage) Cover(k Key, bits int, until time.Time) {
+// Cover enters a part of the keyspace. Two halves make a whole, for as long as both stand.
+func (c *Coverage) Cover(p Prefix, now, until time.Time) {
+	if len(c.until) >= maxCovered {
+		for q, end := range c.until {
+			if !end.After(now) {
+				delete(c.until, q)
+			}
+		}
+	}
 	if c.until == nil || len(c.until) >= maxCovered {
-		c.until, c.deep = make(map[prefix]time.Time), 0
+		c.until, c.deep = make(map[Prefix]time.Time), 0
 	}
-	c.until[cut(k, bits)] = until
-	c.deep = max(c.deep, bits)
+	c.deep = max(c.deep, p.Bits)
+	for {
+		if !until.After(c.until[p]) {
+			return
+		}
+		c.until[p] = until
+		if p.Bits == 0 {
+			return
+		}
+		other := c.until[p.sibling()]
+		if !other.After(now) {
+			return
+		}
+		if other.Before(until) {
+			until = other
+		}
+		p = PrefixOf(p.Key, p.Bits-1)
+	}
 }
 
-// Covered gives the length in bits of the shortest prefix of k that is covered
-// at now, and false when none is.
-func (c *Coverage) Covered(k Key, now time.Time) (bits int, ok bool) {
-	for bits := 0; bits <= c.deep && len(c.until) > 0; bits++ {
-		p := cut(k, bits)
-		until, in := c.until[p]
-		if !in {
-			continue
-		}
-		if until.After(now) {
-			return bits, true
-		}
+func (c *Coverage) has(p Prefix, now time.Time) bool {
+	until, ok := c.until[p]
+	if ok && !until.After(now) {
 		delete(c.until, p)
+		return false
 	}
-	return 0, false
+	return ok
 }
 
-// Forget uncovers every prefix of k.
+// Covered gives the widest part around k that is covered at now and until when, and
+// false when there is none.
+func (c *Coverage) Covered(k Key, now time.Time) (p Prefix, until time.Time, ok bool) {
+	for bits := 0; bits <= c.deep && len(c.until) > 0; bits++ {
+		if p := PrefixOf(k, bits); c.has(p, now) {
+			return p, c.until[p], true
+		}
+	}
+	return Prefix{}, time.Time{}, false
+}
+
+// Within reports whether all that is closer to x than far is covered at now.
+func (c *Coverage) Within(x, far Key, now time.Time) bool {
+	d := Distance(x, far)
+	for i := 0; i <= c.deep; i++ {
+		if c.has(PrefixOf(far, i), now) {
+			return true // what is left lies under far's first i bits
+		}
+		if i < 256 && d.bit(i) == 1 && !c.has(PrefixOf(far, i+1).sibling(), now) {
+			return false
+		}
+	}
+	return false
+}
+
+// Forget uncovers every part that k lies in.
 func (c *Coverage) Forget(k Key) {
 	for bits := 0; bits <= c.deep; bits++ {
-		delete(c.until, cut(k, bits))
+		delete(c.until, PrefixOf(k, bits))
 	}
-}
-
-// Seen says how much of the keyspace around target an answer of the closest
-// peers shows whole: all that shares more bits with target than the farthest of
-// them does, and everything when the answer has fewer peers than were asked for.
-func Seen(target Key, closest []Key, asked int) (bits int) {
-	if len(closest) < asked {
-		return 0
-	}
-	bits = 256
-	for _, k := range closest {
-		bits = min(bits, CommonPrefix(target, k)+1)
-	}
-	return min(bits, 256)
-}
-
-func cut(k Key, bits int) prefix {
-	whole := bits / 8
-	for i := whole; i < len(k); i++ {
-		switch {
-		case i > whole || bits%8 == 0:
-			k[i] = 0
-		default:
-			k[i] &= 0xff << (8 - bits%8)
-		}
-	}
-	return prefix{k, bits}
 }

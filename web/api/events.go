@@ -157,7 +157,7 @@ func peerLine(kind string, p Peer, up bool, at time.Time) PeerLine {
 
 // alike leaves the latency out, which changes all the time.
 func alike(a, b Peer) bool {
-	return a.Member == b.Member && a.Agent == b.Agent && slices.Equal(a.Addresses, b.Addresses)
+	return a.Member == b.Member && a.Suspect == b.Suspect && a.Agent == b.Agent && slices.Equal(a.Addresses, b.Addresses)
 }
 
 // keyOf is where a peer stands on the ring of keys; "" for what is no peer id.

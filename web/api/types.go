@@ -72,7 +72,8 @@ type Peer struct {
 	ID        string         `json:"id"`
 	Addresses []string       `json:"addresses"`
 	Agent     string         `json:"agent,omitempty"`
-	Member    bool           `json:"member"`            // stores for others
+	Member    bool           `json:"member"`            // stores for others, and answers
+	Suspect   bool           `json:"suspect,omitempty"` // a member that does not answer, or is about to stop
 	Latency   blocks.Seconds `json:"latency,omitempty"` // smoothed round trip
 }
 

@@ -81,7 +81,7 @@ func (r *Router) seats(ctx context.Context, h mh.Multihash, n int, lost bool) ([
 // fill takes the n closest seats by what is known.
 func (r *Router) fill(ctx context.Context, key keyspace.Key, n int, lost bool) (seats []seat, err error) {
 	r.mu.Lock()
-	candidates, _ := r.view.candidates(key, n)
+	candidates := r.view.candidates(key, n)
 	r.mu.Unlock()
 	for len(candidates) > 0 && len(seats) < n {
 		next := candidates[:min(len(candidates), n-len(seats))]

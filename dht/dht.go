@@ -3,13 +3,23 @@
 //
 //	key → view (covered, fresh) | lookup → candidates → alive? → the closest
 //
-// A member is a peer that stores for others: it is in our DHT in server mode, so
-// in our network, and speaks the protocol named in [Config.Member]. Only members
-// that are alive are given: a candidate that is not connected is dialled first,
-// because lookups return peers that are gone.
+//	closest.go  the question, for one key         cover.go  for many at once
+//	view.go     what is known without asking      watch.go  what the host sees of it
+//	hello.go    who somebody is                   pulse.go  whether it still answers
+//	message.go  the view protocol                 serve.go  its answers
+//	brake.go    is it this peer that is cut off?  run.go    from an empty table to ready
 //
-// [New] starts kad-dht, which runs goroutines of its own until [Router.Close];
-// the Router's own are those of [Router.Run]. What it does not do: it keeps no
+// A member is a peer that stores for others: it is in our DHT in server mode, speaks
+// the protocol named in [Config.Member], and has said hello as one of our network.
+// Only members that are alive are given: a candidate that is not connected is dialled
+// first, because lookups return peers that are gone. A member that misses its pings,
+// though others cannot reach it either, or whose connection ends and is not made
+// anew, is suspect: it is not given and not dialled for it, and keeps its seat until
+// the grace is over. What others name is a hint until this peer has met it.
+//
+// [New] starts kad-dht, which runs goroutines of its own, and answers the view
+// protocol on libp2p's, both until [Router.Close]; the Router's own are those of
+// [Router.Run]. What it does not do: it keeps no
 // values, only hints of who has what (provide.go), and it promises no peer's honesty.
 package dht
 

@@ -52,13 +52,12 @@ func (v *view) nearest(key keyspace.Key, n int, want func(*member) bool) []*memb
 }
 
 // candidates gives those that may be the n closest members to key, with room for
-// those that turn out to be gone, nearest first, and whether they are all that are known.
-func (v *view) candidates(key keyspace.Key, n int) (ids []peer.ID, all bool) {
-	most := 4 * max(n, 20)
-	for _, m := range v.nearest(key, most, func(m *member) bool { return !m.stranger }) {
+// those that turn out to be gone, nearest first.
+func (v *view) candidates(key keyspace.Key, n int) (ids []peer.ID) {
+	for _, m := range v.nearest(key, 4*max(n, 20), func(m *member) bool { return !m.stranger }) {
 		ids = append(ids, m.id)
 	}
-	return ids, len(ids) < most
+	return ids
 }
 
 // exact reports whether the n closest members to key can be told without a lookup:

@@ -78,10 +78,3 @@ func (c *Coverage) Within(x, far Key, now time.Time) bool {
 	}
 	return false
 }
-
-// Forget uncovers every part that k lies in.
-func (c *Coverage) Forget(k Key) {
-	for bits := 0; bits <= c.deep; bits++ {
-		delete(c.until, PrefixOf(k, bits))
-	}
-}

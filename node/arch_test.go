@@ -21,15 +21,16 @@ var house = map[string]string{
 	"blocks/replica":    "blocks blocks/wire dht/keyspace",
 	"dht":               "dht/keyspace",
 	"pubsub":            "",
-	"node/host":         "",
-	"node":              "blocks blocks/dag blocks/disk blocks/fetch blocks/replica blocks/wire dht pubsub node/host",
+	"node/link":         "",
+	"node/host":         "node/link",
+	"node":              "blocks blocks/dag blocks/disk blocks/fetch blocks/replica blocks/wire dht pubsub node/host node/link",
 	"node/nodetest":     "node blocks/blockstest",
 	"web/gateway":       "blocks",
 	"web/api":           "blocks",
 	"web/api/client":    "blocks web/api",
 	"web/ui":            "",
 	"web":               "web/api web/gateway web/ui",
-	"cmd/cairn":         "blocks node node/host web web/api web/api/client",
+	"cmd/cairn":         "blocks node node/host node/link web web/api web/api/client",
 }
 
 func TestArchitecture(t *testing.T) {

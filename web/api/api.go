@@ -17,6 +17,7 @@ type Config struct {
 	Page        http.Handler    // at / and under /ui/, without the token; nil: there is none
 	Door        *Door           // lets browsers in; nil: one of its own
 	Done        <-chan struct{} // closed when the peer stops; ends puts whose client has left; nil: never
+	Lab         Lab             // of a peer of a testnet; nil: its routes are not there
 	Timing      Timing
 	Log         *slog.Logger // nil discards
 }
@@ -76,7 +77,7 @@ func New(n Node, cfg Config) http.Handler {
 	s := &server{n: n, cfg: cfg.withDefaults(), hosts: allowed(cfg.Hosts)}
 	mux := http.NewServeMux()
 	methods := map[string][]string{}
-	for _, rt := range s.routes() {
+	for _, rt := range append(s.routes(), s.labRoutes()...) {
 		mux.HandleFunc(rt.method+" "+rt.path, rt.serve)
 		methods[rt.path] = append(methods[rt.path], rt.method)
 	}

@@ -30,7 +30,7 @@ var house = map[string]string{
 	"web/api/client":    "blocks web/api",
 	"web/ui":            "",
 	"web":               "web/api web/gateway web/ui",
-	"cmd/cairn":         "blocks node node/host node/link web web/api web/api/client",
+	"cmd/cairn":         "blocks node node/host web web/api web/api/client",
 }
 
 func TestArchitecture(t *testing.T) {

@@ -183,7 +183,7 @@ func faces(n *node.Node, srv *web.Server, home node.Home, cfg node.Config, door 
 	gatewayFace = web.Gateway(n.BlockService(), cfg.Gateway.Hosts, reg)
 	apiFace = api.New(&face{n, srv.APIURL(), srv.GatewayURL()}, api.Config{
 		Token: token, Hosts: cfg.API.Hosts, OpenMetrics: cfg.API.OpenMetrics, Metrics: counted,
-		Page: web.Page(srv.GatewayURL()), Door: door,
+		Page: web.Page(srv.GatewayURL()), Door: door, Lab: labOf(n),
 		Done: done, Log: log.With("part", "api"),
 	})
 	return apiFace, gatewayFace, nil

@@ -23,6 +23,8 @@ func TestOnlyAPeerOfATestnetHasALine(t *testing.T) {
 	}
 	until(t, "the two are connected", func() bool { return len(b.Peers()) == 1 })
 	in0, _ := a.Line().Traffic()
+	streams := func() float64 { return value(t, a, "cairn_net_bytes_total", "in") }
+	before, out := streams(), value(t, b, "cairn_net_bytes_total", "out")
 	const size = 3 << 20
 	took, err := b.Flow(t.Context(), a.Status().ID.String(), size)
 	if err != nil || took <= 0 {
@@ -30,6 +32,12 @@ func TestOnlyAPeerOfATestnetHasALine(t *testing.T) {
 	}
 	if in, _ := a.Line().Traffic(); in-in0 < size || in-in0 > size*11/10 {
 		t.Errorf("a flow of %d bytes was %d on the line", size, in-in0)
+	}
+	if n := streams() - before; n < size || n > size*11/10 {
+		t.Errorf("a flow of %d bytes was %.0f of the streams in", size, n)
+	}
+	if n := value(t, b, "cairn_net_bytes_total", "out") - out; n < size || n > size*11/10 {
+		t.Errorf("a flow of %d bytes was %.0f of the streams out", size, n)
 	}
 	if _, err := b.Flow(t.Context(), "nobody", size); err == nil {
 		t.Error("a flow to nobody")

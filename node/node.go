@@ -114,11 +114,12 @@ func Open(ctx context.Context, h Home, cfg Config, log *slog.Logger) (_ *Node, e
 	if cfg.Network.Profile == ProfileTestnet {
 		line = link.New(nil)
 	}
+	var traffic host.Traffic
 	low, high := cfg.Conns()
 	lh, err := host.New(host.Config{
 		Key: key, Listen: cfg.ListenAddrs(), Agent: Agent,
 		Private: cfg.private(), PerIP: cfg.perIP(), ConnsLow: low, ConnsHigh: high,
-		Line: line, Log: log.With("part", "libp2p"),
+		Traffic: &traffic, Line: line, Log: log.With("part", "libp2p"),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("node: %w", err)
@@ -128,7 +129,11 @@ func Open(ctx context.Context, h Home, cfg Config, log *slog.Logger) (_ *Node, e
 	if err != nil {
 		return nil, err
 	}
-	n.stop = append(stop, n.stop...)
+	stop = append(stop, n.stop...)
+	n.stop = stop
+	if err := n.show(&traffic); err != nil {
+		return nil, err
+	}
 	return n, nil
 }
 

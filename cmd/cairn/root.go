@@ -85,7 +85,7 @@ their CID; 130 interrupted. Any other is a failure.`,
 	if err := p.complete(root); err != nil {
 		panic("cairn: " + err.Error()) // two completions of one flag
 	}
-	root.AddCommand(p.lsCmd(), p.statCmd(), p.rmCmd(), p.pinCmd())
+	root.AddCommand(p.lsCmd(), p.statCmd(), p.rmCmd(), p.pinCmd(), p.benchCmd())
 	return root
 }
 

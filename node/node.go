@@ -27,6 +27,7 @@ import (
 	"github.com/cairn-network/cairn/blocks/wire"
 	"github.com/cairn-network/cairn/dht"
 	"github.com/cairn-network/cairn/node/host"
+	"github.com/cairn-network/cairn/node/link"
 	"github.com/cairn-network/cairn/pubsub"
 	"github.com/ipfs/boxo/blockservice"
 	"github.com/ipfs/boxo/ipld/merkledag"
@@ -48,6 +49,7 @@ type Node struct {
 	cfg    Config
 	key    crypto.PrivKey
 	host   lhost.Host
+	line   *link.Line // of a peer of a testnet, or nil
 	store  blocks.Store
 	ledger blocks.Ledger
 	disk   Disk // nil is in memory
@@ -77,6 +79,7 @@ type Parts struct {
 
 	Disk  Disk                                 // what Store is on; nil is in memory
 	Usage func(context.Context) (int64, error) // bytes of the disk that Store takes; nil is not known
+	Line  *link.Line                           // that Host's connections pass, in a testnet; nil: there is none
 	Peers string                               // file of remembered peers; "" remembers none, as a testnet does
 }
 
@@ -111,21 +114,30 @@ func Open(ctx context.Context, h Home, cfg Config, log *slog.Logger) (_ *Node, e
 		}
 		cfg.Store.Quota = Size(min(10<<30, free/10))
 	}
+	var line *link.Line
+	if cfg.Network.Profile == ProfileTestnet {
+		line = link.New(nil)
+	}
+	var traffic host.Traffic
 	low, high := cfg.Conns()
 	lh, err := host.New(host.Config{
 		Key: key, Listen: cfg.ListenAddrs(), Agent: Agent,
 		Private: cfg.private(), PerIP: cfg.perIP(), ConnsLow: low, ConnsHigh: high,
-		Log: log.With("part", "libp2p"),
+		Traffic: &traffic, Line: line, Log: log.With("part", "libp2p"),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("node: %w", err)
 	}
 	stop = append(stop, lh.Close)
-	n, err := New(ctx, Parts{Key: key, Host: lh, Store: st, Ledger: st, Disk: st, Usage: st.Usage, Peers: h.PeersFile()}, cfg, log)
+	n, err := New(ctx, Parts{Key: key, Host: lh, Store: st, Ledger: st, Disk: st, Usage: st.Usage, Line: line, Peers: h.PeersFile()}, cfg, log)
 	if err != nil {
 		return nil, err
 	}
-	n.stop = append(stop, n.stop...)
+	stop = append(stop, n.stop...)
+	n.stop = stop
+	if err := n.show(&traffic); err != nil {
+		return nil, err
+	}
 	return n, nil
 }
 
@@ -135,7 +147,7 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	n := &Node{cfg: cfg, key: p.Key, host: p.Host, store: p.Store, ledger: p.Ledger, disk: p.Disk, log: log,
+	n := &Node{cfg: cfg, key: p.Key, host: p.Host, line: p.Line, store: p.Store, ledger: p.Ledger, disk: p.Disk, log: log,
 		began: time.Now(), writing: map[string]claims{}}
 	defer func() {
 		if err != nil {
@@ -185,6 +197,10 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 	}
 	serving := wire.Serve(p.Host, p.Store, p.Ledger, n.set, log.With("part", "wire"), func(any) { n.Caught(PartWire) })
 	n.stop = append(n.stop, func() error { serving(); return nil })
+	if n.line != nil {
+		flows := link.Serve(p.Host, log.With("part", "libp2p"))
+		n.stop = append(n.stop, func() error { flows(); return nil })
+	}
 	return n, nil
 }
 

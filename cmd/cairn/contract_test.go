@@ -62,10 +62,16 @@ var contract = []contractLeaf{
 	{name: "cairn updates", args: "--peer p1 --count 1", during: "put --peer p0 --announce file"},
 	{name: "cairn ui", args: "--peer p0 --no-browser"},
 	{name: "cairn testnet logs", args: "p0"},
+	{name: "cairn testnet slow", args: "p1 --latency 20ms --rate 5MiB/s"},
+	{name: "cairn testnet pause", args: "p1"},
+	{name: "cairn testnet resume", args: "p1"},
 	{name: "cairn testnet kill", args: "p1"},
 	{name: "cairn testnet start", args: "p1"},
 	{name: "cairn testnet down", args: "--purge"},
 	{name: "cairn testnet demo"},
+	{name: "cairn bench net", args: "--size 1MiB --runs 1"},
+	{name: "cairn bench get", args: "--size 1MiB --runs 1"},
+	{name: "cairn bench put", args: "--size 1MiB --runs 1 --replicas 1"},
 	{name: "cairn daemon", args: "--home home --network-profile testnet --api-listen 127.0.0.1:0 --gateway-listen 127.0.0.1:0", ends: `"state":"alone"`},
 }
 

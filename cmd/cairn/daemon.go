@@ -186,7 +186,7 @@ func faces(n *node.Node, srv *web.Server, home node.Home, cfg node.Config, door 
 	})
 	apiFace = api.New(&face{n, srv.APIURL(), srv.GatewayURL()}, api.Config{
 		Token: token, Hosts: cfg.API.Hosts, OpenMetrics: cfg.API.OpenMetrics, Metrics: counted,
-		Page: web.Page(srv.GatewayURL()), Door: door,
+		Page: web.Page(srv.GatewayURL()), Door: door, Lab: labOf(n),
 		Done: done, Caught: func(any) { n.Caught(node.PartAPI) }, Log: log.With("part", "api"),
 	})
 	return apiFace, gatewayFace, nil

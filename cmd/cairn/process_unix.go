@@ -14,4 +14,11 @@ func detach(c *exec.Cmd) { c.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
 // terminate is the signal that asks a daemon to stop.
 const terminate = syscall.SIGTERM
 
+// suspend is the signal that pauses a process, and resume the one that lets it go on.
+const (
+	canPause = true
+	suspend  = syscall.SIGSTOP
+	resume   = syscall.SIGCONT
+)
+
 var _ os.Signal = terminate

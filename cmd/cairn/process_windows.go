@@ -16,6 +16,14 @@ func detach(c *exec.Cmd) {
 // terminate ends a daemon at once: there is no signal to ask with.
 var terminate = os.Kill
 
+// canPause says that there are no signals that pause a process and let it go on.
+const canPause = false
+
+var suspend, resume = os.Interrupt, os.Interrupt // never sent
+
+// paused is never so.
+func (p process) paused() bool { return false }
+
 // startTime is when the process pid was started, in 100 ns since 1601.
 func startTime(pid int) (uint64, error) {
 	const query = 0x1000 // PROCESS_QUERY_LIMITED_INFORMATION

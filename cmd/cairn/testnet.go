@@ -51,11 +51,11 @@ func (p *program) testnetCmd() *cobra.Command {
 			Args:    some("a peer, such as p3"), RunE: with(true, p.testnetKill),
 		},
 		&cobra.Command{
-			Use: "start PEER...", Short: "Start peers again that were killed, in the same homes",
+			Use: "start PEER...", Short: "Start peers again that were killed, in the same homes; resume those paused",
 			Example: "  cairn testnet start p3",
 			Args:    some("a peer, such as p3"), RunE: with(true, p.testnetStart),
 		},
-		p.logsCmd(with))
+		p.pauseCmd(with), p.resumeCmd(with), p.slowCmd(with), p.logsCmd(with))
 	return cmd
 }
 

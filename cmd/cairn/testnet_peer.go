@@ -15,8 +15,12 @@ import (
 	"github.com/cairn-network/cairn/node"
 )
 
-// start runs m's daemon as a process that outlives this one.
+// start runs m's daemon as a process that outlives this one, or lets the one that
+// is paused go on.
 func (m *member) start() error {
+	if m.paused() {
+		return m.hold(false)
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -117,6 +121,11 @@ func stopAll(ctx context.Context, peers []member) error {
 func (m member) stop(ctx context.Context) error {
 	if err := m.signal(terminate); err != nil {
 		return fmt.Errorf("testnet: stop %s: %w", m.Name, err)
+	}
+	if m.paused() { // it hears of it when it goes on
+		if err := m.signal(resume); err != nil {
+			return fmt.Errorf("testnet: stop %s: %w", m.Name, err)
+		}
 	}
 	if m.gone(ctx, 10*time.Second) {
 		return nil

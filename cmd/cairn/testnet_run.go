@@ -10,19 +10,22 @@ import (
 	"time"
 
 	"github.com/cairn-network/cairn/node"
+	"github.com/cairn-network/cairn/web/api"
 )
 
 // peerStatus is a line of testnet status.
 type peerStatus struct {
 	Name    string `json:"name"`
 	PID     int    `json:"pid,omitempty"`
-	State   string `json:"state"` // up: starting, alone, warming, ready; silent; killed; down
+	State   string `json:"state"` // up: starting, alone, warming, ready; silent; paused; killed; down
 	ID      string `json:"id"`
 	API     string `json:"api"`
 	Gateway string `json:"gateway"`
 	Peers   int    `json:"peers"`  // connected
 	Blocks  int64  `json:"blocks"` // held
 	Home    string `json:"home"`
+
+	Link *api.Link `json:"link,omitempty"` // its line, where it was made slow
 }
 
 func (p *program) testnetStatus(ctx context.Context, t *testnet, _ []string) error {
@@ -42,13 +45,17 @@ func (p *program) testnetStatus(ctx context.Context, t *testnet, _ []string) err
 		return nil
 	}
 	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NAME\tPID\tSTATE\tPEERS\tBLOCKS\tPEER ID\tAPI\tGATEWAY")
+	fmt.Fprintln(w, "NAME\tPID\tSTATE\tPEERS\tBLOCKS\tLINE\tPEER ID\tAPI\tGATEWAY")
 	for _, s := range out {
 		pid := "-"
 		if s.PID != 0 {
 			pid = fmt.Sprint(s.PID)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", s.Name, pid, s.State, s.Peers, s.Blocks, s.ID, s.API, s.Gateway)
+		line := "-"
+		if s.Link != nil {
+			line = lineWords(*s.Link)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\n", s.Name, pid, s.State, s.Peers, s.Blocks, line, s.ID, s.API, s.Gateway)
 	}
 	return w.Flush()
 }
@@ -63,6 +70,10 @@ func (t *testnet) look(ctx context.Context, m member) peerStatus {
 		return s
 	}
 	s.PID, s.State = m.PID, "silent"
+	if m.paused() {
+		s.State = "paused"
+		return s
+	}
 	c, err := clientOf(node.HomeAt(m.Home), m.API)
 	if err != nil {
 		return s
@@ -72,6 +83,9 @@ func (t *testnet) look(ctx context.Context, m member) peerStatus {
 	defer cancel()
 	if id, err := c.ID(ctx); err == nil {
 		s.State, s.Peers, s.Blocks = id.State, id.Peers, id.Blocks
+	}
+	if l, err := c.Link(ctx); err == nil && l.Slow() {
+		s.Link = &l
 	}
 	return s
 }
@@ -131,7 +145,7 @@ func (t *testnet) named(names []string, alive bool) ([]*member, error) {
 			return nil, err
 		case alive && !m.alive():
 			return nil, &peerDownError{m.Name, t.Name}
-		case !alive && m.alive():
+		case !alive && m.alive() && !m.paused():
 			return nil, fmt.Errorf("%s of testnet %s is running already, pid %d", m.Name, t.Name, m.PID)
 		}
 		for _, before := range out {

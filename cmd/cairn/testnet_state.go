@@ -123,6 +123,11 @@ func (t *testnet) live() []member {
 	return slices.DeleteFunc(slices.Clone(t.Peers), func(m member) bool { return !m.alive() })
 }
 
+// awake are those of them that are not paused.
+func (t *testnet) awake() []member {
+	return slices.DeleteFunc(t.live(), func(m member) bool { return m.paused() })
+}
+
 // peer finds a peer by its name.
 func (t *testnet) peer(name string) (*member, error) {
 	for i := range t.Peers {
@@ -160,6 +165,9 @@ func (p *program) onlyTestnet() (t *testnet, first member, ok bool) {
 			return nil, member{}, false
 		}
 		t, first, ok = each, live[0], true
+		if awake := each.awake(); len(awake) > 0 {
+			first = awake[0]
+		}
 	}
 	return t, first, ok
 }

@@ -237,7 +237,7 @@ func (p *program) launch(ctx context.Context, t *testnet, peers []*member, limit
 	if err := t.save(); err != nil {
 		return err
 	}
-	live := len(t.live())
+	live := len(t.awake())
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not ready within %s: %w", limit, context.DeadlineExceeded))
 	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)

@@ -12,6 +12,7 @@ import (
 	"net"
 	"syscall"
 
+	"github.com/cairn-network/cairn/node/link"
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/crypto"
 	lhost "github.com/libp2p/go-libp2p/core/host"
@@ -32,6 +33,8 @@ type Config struct {
 	PerIP     int            // connections from one IPv4 or IPv6 address; 0 is 8
 	ConnsLow  int            // the connection manager trims down to this; 0 is 96
 	ConnsHigh int            // and begins above this; 0 is 160
+	Traffic   *Traffic       // counts the bytes of all streams; nil: nobody does
+	Line      *link.Line     // of a peer of a testnet: TCP passes it; nil: there is none
 	Log       *slog.Logger   // of libp2p; nil discards
 }
 
@@ -61,6 +64,12 @@ func New(cfg Config) (lhost.Host, error) {
 		libp2p.ConnectionManager(conns),
 		libp2p.ResourceManager(limits),
 		libp2p.DisableRelay(),
+	}
+	if cfg.Traffic != nil {
+		opts = append(opts, libp2p.BandwidthReporter(cfg.Traffic))
+	}
+	if cfg.Line != nil {
+		opts = append(opts, through(cfg.Line))
 	}
 	if cfg.Private {
 		opts = append(opts, libp2p.DisableIdentifyAddressDiscovery())

@@ -18,6 +18,7 @@ type Config struct {
 	Door        *Door           // lets browsers in; nil: one of its own
 	Done        <-chan struct{} // closed when the peer stops; ends puts whose client has left; nil: never
 	Caught      func(v any)     // told of a handler's panic, which costs one request its answer; nil: nobody is
+	Lab         Lab             // of a peer of a testnet; nil: its routes are not there
 	Timing      Timing
 	Log         *slog.Logger // nil discards
 }
@@ -81,7 +82,7 @@ func New(n Node, cfg Config) http.Handler {
 	s := &server{n: n, cfg: cfg.withDefaults(), hosts: allowed(cfg.Hosts)}
 	mux := http.NewServeMux()
 	methods := map[string][]string{}
-	for _, rt := range s.routes() {
+	for _, rt := range append(s.routes(), s.labRoutes()...) {
 		mux.HandleFunc(rt.method+" "+rt.path, rt.serve)
 		methods[rt.path] = append(methods[rt.path], rt.method)
 	}

@@ -53,7 +53,7 @@ function Directory({ path }) {
     const stop = new AbortController(), all = [];
     set([]); fail(null); is("listing");
     (async () => {
-      let told = performance.now();
+      let told = performance.now() - 750;
       try {
         for await (const group of entries(path, stop.signal)) {
           for (const e of group) all.push(e);

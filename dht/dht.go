@@ -33,6 +33,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cairn-network/cairn/dht/keyspace"
 	ds "github.com/ipfs/go-datastore"
 	dssync "github.com/ipfs/go-datastore/sync"
 	kad "github.com/libp2p/go-libp2p-kad-dht"
@@ -133,12 +134,14 @@ type Router struct {
 	stop        func() // of the view protocol
 
 	mu      sync.Mutex
-	state   State                // guarded by mu
-	view    view                 // guarded by mu
-	dials   map[peer.ID]*attempt // guarded by mu: dials under way, and those that failed lately
-	hellos  map[peer.ID]Hello    // guarded by mu: of connected peers
-	near    []peer.ID            // guarded by mu: the neighbours, whose connections are protected
-	hurried time.Time            // guarded by mu: until then no lookup is made, as one did not end in time
+	state   State                             // guarded by mu
+	view    view                              // guarded by mu
+	dials   map[peer.ID]*attempt              // guarded by mu: dials under way, and those that failed lately
+	hellos  map[peer.ID]Hello                 // guarded by mu: of connected peers
+	near    []peer.ID                         // guarded by mu: the neighbours, whose connections are protected
+	wide    int                               // guarded by mu: keys that share so many bits share a lookup
+	asking  map[keyspace.Prefix]chan struct{} // guarded by mu: parts being looked up; closed when it has ended
+	hurried time.Time                         // guarded by mu: until then no lookup is made, as one did not end in time
 }
 
 // New joins h to the DHT. Close the Router before h.
@@ -159,7 +162,7 @@ func New(h host.Host, cfg Config) (*Router, error) {
 		ready: make(chan struct{}), changed: make(chan struct{}, 1), gone: make(chan struct{}, 1),
 		pulse: make(chan struct{}, 1), cut: make(chan struct{}, 1),
 		view:  view{members: map[peer.ID]*member{}},
-		dials: map[peer.ID]*attempt{}, hellos: map[peer.ID]Hello{},
+		dials: map[peer.ID]*attempt{}, hellos: map[peer.ID]Hello{}, asking: map[keyspace.Prefix]chan struct{}{},
 	}
 	var err error
 	if r.kad, err = kad.New(h, opts...); err != nil {

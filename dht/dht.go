@@ -60,18 +60,18 @@ type Config struct {
 	Member    protocol.ID     // what a member speaks; empty: every DHT server is one
 	Private   bool            // admit private and loopback addresses, no diversity filter, always a server
 
-	Dial       time.Duration // to a private address, for one candidate; 0 is 1 s
-	DialPublic time.Duration // to a public address; 0 is 10 s
-	Lookup     time.Duration // for asking the network who is close; 0 is 2 Dial, or 2 DialPublic where not Private
-	Coverage   time.Duration // how long a part of the keyspace counts as known; 0 is 10 min
-	Ping       time.Duration // between two pings of a neighbour; 0 is 30 s
-	Misses     int           // unanswered pings until a member is suspect; 0 is 3
-	Young      time.Duration // for which a peer calls itself young after its start; 0 is not at all
-	Grace      time.Duration // how long a lost member keeps its seat; 0 is 30 min
-	Neighbours int           // closest members whose connections are kept; 0 is 10
-	Retry      time.Duration // between two tries of the bootstrap peers while alone; 0 is 30 s
-	Free       func() int64  // bytes that this peer would take, 0 or less is full; nil says nothing of it
-	Log        *slog.Logger  // nil discards
+	Dial       time.Duration                   // to a private address, for one candidate; 0 is 1 s
+	DialPublic time.Duration                   // to a public address; 0 is 10 s
+	Lookup     time.Duration                   // for asking the network who is close; 0 is 2 Dial, or 2 DialPublic where not Private
+	Coverage   time.Duration                   // how long a part of the keyspace counts as known; 0 is 10 min
+	Ping       time.Duration                   // between two pings of a neighbour; 0 is 30 s
+	Misses     int                             // unanswered pings until a member is suspect; 0 is 3
+	Young      time.Duration                   // for which a peer calls itself young after its start; 0 is not at all
+	Grace      time.Duration                   // how long a lost member keeps its seat; 0 is 30 min
+	Neighbours int                             // closest members whose connections are kept; 0 is 10
+	Retry      time.Duration                   // between two tries of the bootstrap peers while alone; 0 is 30 s
+	Free       func() (free int64, known bool) // bytes that this peer would take, 0 or less is full; nil says nothing of it
+	Log        *slog.Logger                    // nil discards
 }
 
 func (c Config) withDefaults() Config {

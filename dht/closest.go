@@ -51,13 +51,11 @@ func (r *Router) seats(ctx context.Context, h mh.Multihash, n int, lost bool) ([
 	key := keyspace.OfHash(h)
 	r.mu.Lock()
 	exact := r.view.exact(key, n, time.Now())
-	hurried := time.Now().Before(r.hurried) && len(r.view.members) > 1
 	r.mu.Unlock()
-	asked := hurried
-	for {
+	for asked := false; ; {
 		if !exact && !asked {
 			asked = true
-			if err := r.ask(ctx, key, h); err != nil {
+			if err := r.ask(ctx, key, h, n); err != nil {
 				return nil, false, err
 			}
 		}
@@ -101,9 +99,46 @@ func (r *Router) fill(ctx context.Context, key keyspace.Key, n int, lost bool) (
 	return seats, nil
 }
 
-// ask makes one lookup for a question. It is an error only when what is known before
-// it does not do either.
-func (r *Router) ask(ctx context.Context, key keyspace.Key, h mh.Multihash) error {
+// ask makes one lookup for a question, unless somebody else's answers it too. It is
+// an error only when what is known before it does not do either.
+func (r *Router) ask(ctx context.Context, key keyspace.Key, h mh.Multihash, n int) error {
+	for {
+		r.mu.Lock()
+		if time.Now().Before(r.hurried) && len(r.view.members) > 1 {
+			r.mu.Unlock()
+			return nil
+		}
+		if r.state != Ready { // what a cold table answers is no answer to others
+			r.mu.Unlock()
+			break
+		}
+		part := keyspace.PrefixOf(key, r.wide)
+		others := r.asking[part]
+		if others == nil {
+			done := make(chan struct{})
+			r.asking[part] = done
+			r.mu.Unlock()
+			defer func() {
+				r.mu.Lock()
+				delete(r.asking, part)
+				r.mu.Unlock()
+				close(done)
+			}()
+			break
+		}
+		r.mu.Unlock()
+		select {
+		case <-others:
+		case <-ctx.Done():
+			return fmt.Errorf("dht: lookup: %w", ctx.Err())
+		}
+		r.mu.Lock()
+		exact := r.view.exact(key, n, time.Now())
+		r.mu.Unlock()
+		if exact {
+			return nil
+		}
+	}
 	limited, cancel := context.WithTimeout(ctx, r.cfg.Lookup)
 	defer cancel()
 	_, err := r.lookup(limited, key, string(h))
@@ -152,7 +187,11 @@ func (r *Router) showsLocked(key keyspace.Key, found []peer.ID, now time.Time) {
 	for i, p := range found {
 		keys[i] = keyspace.OfPeer(p)
 	}
-	for _, p := range keyspace.Shown(key, keys, r.kad.BucketSize()) {
+	shown := keyspace.Shown(key, keys, r.kad.BucketSize())
+	for i, p := range shown {
+		if i == 0 {
+			r.wide = max(p.Bits-spare, 0)
+		}
 		r.view.coverage.Cover(p, now, now.Add(r.cfg.Coverage))
 	}
 }

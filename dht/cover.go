@@ -21,6 +21,10 @@ var ErrCold = errors.New("dht: not warm yet")
 // sweepAt is how many lookups of a sweep go on at a time.
 const sweepAt = 16
 
+// spare is how many bits less than an answer shows two keys must share for a second
+// lookup to wait for the first: it may show more than the one before.
+const spare = 2
+
 // Cover looks at every part of the keyspace that the blocks hs lie in, so that for
 // each of them [Router.Closest] is then exact without a lookup, for as long as
 // coverage holds and for as many members as twice the neighbours say. One lookup
@@ -86,7 +90,7 @@ func sweep(ctx context.Context, targets []target, done func(keyspace.Key) bool, 
 		var left []target
 		for _, t := range open {
 			switch {
-			case len(round) == most || len(round) > 0 && keyspace.CommonPrefix(round[len(round)-1].key, t.key) >= wide-2:
+			case len(round) == most || len(round) > 0 && keyspace.CommonPrefix(round[len(round)-1].key, t.key) >= wide-spare:
 				left = append(left, t)
 			case !done(t.key):
 				round = append(round, t)

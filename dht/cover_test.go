@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -66,6 +67,28 @@ func TestCoverSaysSoWhenNobodyIsKnown(t *testing.T) {
 		w := newRing(t, 1)
 		if err := w.routers[0].Cover(t.Context(), []mh.Multihash{key(t, 1)}); !errors.Is(err, dht.ErrAlone) {
 			t.Errorf("alone: %v", err)
+		}
+	})
+}
+
+// Many questions at once share a lookup.
+func TestQuestionsAtOnceShareALookup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newRing(t, 10)
+		r := w.routers[4]
+		before := r.Lookups()
+		var wg sync.WaitGroup
+		for i := range 200 {
+			wg.Go(func() {
+				ids, exact, err := r.Closest(t.Context(), key(t, i), 5)
+				if err != nil || !exact || !slices.Equal(ids, w.oracle(key(t, i), 5)) {
+					t.Errorf("key %d: %v, exact %v, %v", i, ids, exact, err)
+				}
+			})
+		}
+		wg.Wait()
+		if n := r.Lookups() - before; n != 1 {
+			t.Errorf("%d lookups for 200 questions", n)
 		}
 	})
 }

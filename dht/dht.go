@@ -33,6 +33,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cairn-network/cairn/dht/keyspace"
 	ds "github.com/ipfs/go-datastore"
 	dssync "github.com/ipfs/go-datastore/sync"
 	kad "github.com/libp2p/go-libp2p-kad-dht"
@@ -59,18 +60,18 @@ type Config struct {
 	Member    protocol.ID     // what a member speaks; empty: every DHT server is one
 	Private   bool            // admit private and loopback addresses, no diversity filter, always a server
 
-	Dial       time.Duration // to a private address, for one candidate; 0 is 1 s
-	DialPublic time.Duration // to a public address; 0 is 10 s
-	Lookup     time.Duration // for asking the network who is close; 0 is 2 Dial, or 2 DialPublic where not Private
-	Coverage   time.Duration // how long a part of the keyspace counts as known; 0 is 10 min
-	Ping       time.Duration // between two pings of a neighbour; 0 is 30 s
-	Misses     int           // unanswered pings until a member is suspect; 0 is 3
-	Young      time.Duration // for which a peer calls itself young after its start; 0 is not at all
-	Grace      time.Duration // how long a lost member keeps its seat; 0 is 30 min
-	Neighbours int           // closest members whose connections are kept; 0 is 10
-	Retry      time.Duration // between two tries of the bootstrap peers while alone; 0 is 30 s
-	Free       func() int64  // bytes that this peer would take, 0 or less is full; nil says nothing of it
-	Log        *slog.Logger  // nil discards
+	Dial       time.Duration                   // to a private address, for one candidate; 0 is 1 s
+	DialPublic time.Duration                   // to a public address; 0 is 10 s
+	Lookup     time.Duration                   // for asking the network who is close; 0 is 2 Dial, or 2 DialPublic where not Private
+	Coverage   time.Duration                   // how long a part of the keyspace counts as known; 0 is 10 min
+	Ping       time.Duration                   // between two pings of a neighbour; 0 is 30 s
+	Misses     int                             // unanswered pings until a member is suspect; 0 is 3
+	Young      time.Duration                   // for which a peer calls itself young after its start; 0 is not at all
+	Grace      time.Duration                   // how long a lost member keeps its seat; 0 is 30 min
+	Neighbours int                             // closest members whose connections are kept; 0 is 10
+	Retry      time.Duration                   // between two tries of the bootstrap peers while alone; 0 is 30 s
+	Free       func() (free int64, known bool) // bytes that this peer would take, 0 or less is full; nil says nothing of it
+	Log        *slog.Logger                    // nil discards
 }
 
 func (c Config) withDefaults() Config {
@@ -133,12 +134,14 @@ type Router struct {
 	stop        func() // of the view protocol
 
 	mu      sync.Mutex
-	state   State                // guarded by mu
-	view    view                 // guarded by mu
-	dials   map[peer.ID]*attempt // guarded by mu: dials under way, and those that failed lately
-	hellos  map[peer.ID]Hello    // guarded by mu: of connected peers
-	near    []peer.ID            // guarded by mu: the neighbours, whose connections are protected
-	hurried time.Time            // guarded by mu: until then no lookup is made, as one did not end in time
+	state   State                             // guarded by mu
+	view    view                              // guarded by mu
+	dials   map[peer.ID]*attempt              // guarded by mu: dials under way, and those that failed lately
+	hellos  map[peer.ID]Hello                 // guarded by mu: of connected peers
+	near    []peer.ID                         // guarded by mu: the neighbours, whose connections are protected
+	wide    int                               // guarded by mu: keys that share so many bits share a lookup
+	asking  map[keyspace.Prefix]chan struct{} // guarded by mu: parts being looked up; closed when it has ended
+	hurried time.Time                         // guarded by mu: until then no lookup is made, as one did not end in time
 }
 
 // New joins h to the DHT. Close the Router before h.
@@ -159,7 +162,7 @@ func New(h host.Host, cfg Config) (*Router, error) {
 		ready: make(chan struct{}), changed: make(chan struct{}, 1), gone: make(chan struct{}, 1),
 		pulse: make(chan struct{}, 1), cut: make(chan struct{}, 1),
 		view:  view{members: map[peer.ID]*member{}},
-		dials: map[peer.ID]*attempt{}, hellos: map[peer.ID]Hello{},
+		dials: map[peer.ID]*attempt{}, hellos: map[peer.ID]Hello{}, asking: map[keyspace.Prefix]chan struct{}{},
 	}
 	var err error
 	if r.kad, err = kad.New(h, opts...); err != nil {

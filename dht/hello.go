@@ -31,9 +31,10 @@ func (r *Router) hello() Hello {
 		h.Flags |= Young
 	}
 	if r.cfg.Free != nil {
-		if free := r.cfg.Free(); free > 0 {
+		switch free, known := r.cfg.Free(); {
+		case known && free > 0:
 			h.Free = uint64(free)
-		} else {
+		case known:
 			h.Flags |= Full
 		}
 	}

@@ -2,6 +2,7 @@ package dht_test
 
 import (
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -206,7 +207,9 @@ func TestAPeerThatStopsSaysSo(t *testing.T) {
 func TestMembersKnowEachOthersHello(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := lively()
-		cfg.Young, cfg.Free = time.Minute, func() int64 { return 1234 }
+		var free atomic.Int64
+		free.Store(1234)
+		cfg.Young, cfg.Free = time.Minute, func() (int64, bool) { return free.Load(), true }
 		w := ringOf(t, 3, cfg)
 		got, ok := w.routers[0].Hello(w.hosts[2].ID())
 		if !ok || got.Free != 1234 || got.Flags != dht.Young || got.Incarnation == 0 {
@@ -215,6 +218,11 @@ func TestMembersKnowEachOthersHello(t *testing.T) {
 		time.Sleep(time.Minute)
 		if got, _ := w.routers[0].Hello(w.hosts[2].ID()); got.Flags != 0 {
 			t.Errorf("after a minute it is %+v", got)
+		}
+		free.Store(0)
+		time.Sleep(5 * time.Second)
+		if got, _ := w.routers[0].Hello(w.hosts[2].ID()); got.Flags != dht.Full || got.Free != 0 {
+			t.Errorf("when it is full it is %+v", got)
 		}
 	})
 }

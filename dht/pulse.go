@@ -109,13 +109,18 @@ func (r *Router) pulseOf(ctx context.Context, m *member) {
 	}
 	err := r.ping(ctx, m)
 	alive := <-seen
-	if err == nil || ctx.Err() != nil || r.host.Network().Connectedness(m.id) != network.Connected {
-		return // it was heard, or its connection has ended, which is seen elsewhere
+	if err == nil {
+		return // it was heard
+	}
+	r.mu.Lock()
+	m.next = began.Add(r.cfg.Ping)
+	r.mu.Unlock()
+	if ctx.Err() != nil || r.host.Network().Connectedness(m.id) != network.Connected {
+		return // its connection has ended, which is seen elsewhere
 	}
 	r.mu.Lock()
 	m.misses++
 	misses := m.misses
-	m.next = began.Add(r.cfg.Ping)
 	if last && alive {
 		m.misses = 0
 	}

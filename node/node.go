@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cairn-network/cairn/blocks"
@@ -167,10 +168,19 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 		}
 		boot = append(boot, known.infos(self)...)
 	}
+	var set atomic.Pointer[replica.Set] // made after the router, which may be asked before
 	n.router, err = dht.New(p.Host, dht.Config{
 		Network: cfg.Network.Name, Bootstrap: boot, Member: wire.Protocol, Private: cfg.private(),
 		Dial: t.Dial, DialPublic: t.DialPublic, Coverage: t.Coverage, Grace: t.Grace,
 		Ping: t.Ping, Misses: t.Misses, Young: t.Young,
+		Free: func() (int64, bool) {
+			s := set.Load()
+			if s == nil {
+				return 0, false
+			}
+			used, limit := s.Space()
+			return limit - used, limit > 0
+		},
 		Neighbours: 2 * cfg.Replica.R, Retry: retry(t), Log: log.With("part", "dht"),
 	})
 	if err != nil {
@@ -189,6 +199,7 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 		R: cfg.Replica.R, NoRepair: !cfg.Replica.Repair, Every: t.Reconcile, AfterChange: t.AfterChange,
 		PutIdle: t.PutIdle, Linger: t.PutIdle / 10, Quota: int64(cfg.Store.Quota), Log: log.With("part", "replica"),
 	})
+	set.Store(n.set)
 	n.fetch = fetch.New(self, p.Store, n.router, client, fetch.Config{Width: 2 * cfg.Replica.R, Records: n.router})
 	n.record = newProvider(n.router, p.Ledger, log.With("part", "records"))
 	n.blocks = fetch.BlockService(p.Store, n.fetch)

@@ -124,7 +124,8 @@ type network struct{ bin, dir, name string }
 func (n network) run(ctx context.Context, stdin io.Reader, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, n.bin, args...)
 	cmd.Env = append(os.Environ(), "CAIRN_TESTNET_DIR="+n.dir)
-	cmd.Cancel = func() error { return cmd.Process.Signal(terminate) } // it stops what it has started
+	detach(cmd)                                                        // a Ctrl-C is told by this process, once: a second signal would kill
+	cmd.Cancel = func() error { return cmd.Process.Signal(terminate) } // so that it stops what it has started
 	cmd.WaitDelay = 20 * time.Second
 	cmd.Stdin = stdin
 	var out, said bytes.Buffer

@@ -131,6 +131,9 @@ func (n network) run(ctx context.Context, stdin io.Reader, args ...string) ([]by
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
 	if err := cmd.Run(); err != nil {
+		if e := cause(ctx); e != nil {
+			err = e // of which the command has died
+		}
 		return out.Bytes(), fmt.Errorf("cairn %s: %w: %s", args[0], err, bytes.TrimSpace(said.Bytes()))
 	}
 	return out.Bytes(), nil

@@ -124,12 +124,16 @@ type network struct{ bin, dir, name string }
 func (n network) run(ctx context.Context, stdin io.Reader, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, n.bin, args...)
 	cmd.Env = append(os.Environ(), "CAIRN_TESTNET_DIR="+n.dir)
-	cmd.Cancel = func() error { return cmd.Process.Signal(terminate) } // it stops what it has started
+	detach(cmd)                                                        // a Ctrl-C is told by this process, once: a second signal would kill
+	cmd.Cancel = func() error { return cmd.Process.Signal(terminate) } // so that it stops what it has started
 	cmd.WaitDelay = 20 * time.Second
 	cmd.Stdin = stdin
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
 	if err := cmd.Run(); err != nil {
+		if e := cause(ctx); e != nil {
+			err = e // of which the command has died
+		}
 		return out.Bytes(), fmt.Errorf("cairn %s: %w: %s", args[0], err, bytes.TrimSpace(said.Bytes()))
 	}
 	return out.Bytes(), nil

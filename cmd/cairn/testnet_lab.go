@@ -102,7 +102,8 @@ func (p *program) slowCmd(with withTestnet) *cobra.Command {
 A rate is what all connections of a peer have together, in each direction. Latency is
 added to what the peer sends, so that a round trip takes it once for each slow end.
 What is not given is taken away. It holds until --off, and until the peer is started
-again.`,
+again. libp2p sizes the windows of a connection by the round trip that it measures
+every 30 s: wait as long before you measure a line that was made late.`,
 		Example: `  cairn testnet slow p3 --latency 200ms --jitter 50ms
   cairn testnet slow p1 p2 --rate 20MiB/s
   cairn testnet slow p1 p2 p3 --off`,
@@ -193,8 +194,10 @@ func lineWords(l api.Link) string {
 		}
 		words = append(words, s)
 	}
-	if l.Rate != 0 {
-		words = append(words, humanize.IBytes(uint64(l.Rate))+"/s")
+	if n := uint64(l.Rate); n != 0 && n%1e6 == 0 {
+		words = append(words, humanize.Bytes(n)+"/s")
+	} else if n != 0 {
+		words = append(words, humanize.IBytes(n)+"/s")
 	}
 	if len(words) == 0 {
 		return "as it is"

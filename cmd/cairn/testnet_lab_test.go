@@ -43,7 +43,7 @@ func TestSlowReadsWhatALineShouldBe(t *testing.T) {
 		words string
 	}{
 		{slowFlags{rate: "20MiB/s"}, api.Link{Rate: 20 << 20}, "20 MiB/s"},
-		{slowFlags{rate: "1MB"}, api.Link{Rate: 1_000_000}, "977 KiB/s"},
+		{slowFlags{rate: "1MB"}, api.Link{Rate: 1_000_000}, "1.0 MB/s"},
 		{slowFlags{latency: 200 * time.Millisecond, jitter: 50 * time.Millisecond}, api.Link{Latency: ms(200), Jitter: ms(50)}, "200ms±50ms"},
 		{slowFlags{latency: time.Second, rate: "1KiB/s"}, api.Link{Latency: ms(1000), Rate: 1024}, "1s, 1.0 KiB/s"},
 		{slowFlags{off: true}, api.Link{}, "as it is"},

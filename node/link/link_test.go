@@ -43,7 +43,7 @@ func pour(t *testing.T, c net.Conn, n int, closes bool) {
 	}
 }
 
-func near5(t *testing.T, what string, got, want time.Duration) {
+func within5(t *testing.T, what string, got, want time.Duration) {
 	t.Helper()
 	if got < want*95/100 || got > want*105/100 {
 		t.Errorf("%s took %s, want %s within 5 %%", what, got, want)
@@ -60,7 +60,7 @@ func TestRateHoldsInBothDirections(t *testing.T) {
 			if err != nil || got != int64(n) {
 				t.Fatal(got, err)
 			}
-			near5(t, "sending", time.Since(began), 3*time.Second)
+			within5(t, "sending", time.Since(began), 3*time.Second)
 			if _, out := line.Traffic(); out != int64(n) {
 				t.Errorf("counted %d bytes out, want %d", out, n)
 			}
@@ -71,7 +71,7 @@ func TestRateHoldsInBothDirections(t *testing.T) {
 			if got, err := io.Copy(io.Discard, near); err != nil || got != int64(n) {
 				t.Fatal(got, err)
 			}
-			near5(t, "receiving", time.Since(began), 3*time.Second)
+			within5(t, "receiving", time.Since(began), 3*time.Second)
 			if in, _ := line.Traffic(); in != int64(n) {
 				t.Errorf("counted %d bytes in, want %d", in, n)
 			}
@@ -91,7 +91,7 @@ func TestRateIsOneForAllConnections(t *testing.T) {
 			wait.Go(func() { _, _ = io.Copy(io.Discard, far) })
 		}
 		wait.Wait()
-		near5(t, "all", time.Since(began), 4*time.Second)
+		within5(t, "all", time.Since(began), 4*time.Second)
 	})
 }
 
@@ -259,7 +259,7 @@ func TestDeadlinesBoundTheWaitForTheRate(t *testing.T) {
 		}
 	})
 	bubble(t, link.Shape{Rate: 1000}, func(t *testing.T, _ *link.Line, near, far net.Conn) {
-		go pour2(far, make([]byte, 10_000))
+		go func() { _, _ = far.Write(make([]byte, 10_000)) }() // until the test ends it
 		began := time.Now()
 		if err := near.SetReadDeadline(began.Add(time.Second)); err != nil {
 			t.Fatal(err)
@@ -270,9 +270,6 @@ func TestDeadlinesBoundTheWaitForTheRate(t *testing.T) {
 		}
 	})
 }
-
-// pour2 writes until the other end has gone.
-func pour2(c net.Conn, b []byte) { _, _ = c.Write(b) }
 
 // A Close ends those who wait for the rate.
 func TestCloseEndsTheWaitForTheRate(t *testing.T) {

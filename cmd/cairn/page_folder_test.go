@@ -108,8 +108,8 @@ func TestThePageTakesAFolderAndShowsWhatIsInIt(t *testing.T) {
 	b.blameless(t, "browse")
 	b.do(t, cdp.Focus(".rows-box", cdp.ByQuery), cdp.KeyEvent(kb.ArrowDown), cdp.KeyEvent(kb.ArrowDown), cdp.KeyEvent(kb.Enter))
 	b.sees(t, "deep")
-	b.do(t, cdp.Focus(".rows-box", cdp.ByQuery), cdp.KeyEvent(kb.ArrowDown), cdp.KeyEvent(kb.Enter))
-	b.do(t, cdp.Focus(".rows-box", cdp.ByQuery), cdp.Poll(`document.querySelector(".row a[title='🌲.txt']")`, nil), cdp.KeyEvent(kb.ArrowDown), cdp.KeyEvent(kb.Enter))
+	b.do(t, cdp.Poll(`document.querySelector(".row a[title='deep']")`, nil), cdp.Focus(".rows-box", cdp.ByQuery), cdp.KeyEvent(kb.ArrowDown), cdp.KeyEvent(kb.Enter))
+	b.do(t, cdp.Poll(`document.querySelector(".row a[title='🌲.txt']")`, nil), cdp.Focus(".rows-box", cdp.ByQuery), cdp.KeyEvent(kb.ArrowDown), cdp.KeyEvent(kb.Enter))
 	b.do(t, cdp.Poll(`document.querySelector("iframe.preview")`, nil))
 	var crumbs []string
 	b.do(t, cdp.Evaluate(`[...document.querySelectorAll(".crumbs a")].map(a => a.textContent)`, &crumbs))

@@ -15,6 +15,7 @@ type Disk interface {
 	Stat(ctx context.Context) (disk.Stat, error)
 	Verify(ctx context.Context, tell func(done, total int64)) (disk.Report, error)
 	Compact(ctx context.Context, tell func(done, total int64)) (disk.Reclaimed, error)
+	Run(ctx context.Context) error // keeps it in order until ctx is done
 }
 
 var _ Disk = (*disk.Store)(nil)
@@ -95,7 +96,7 @@ func (n *Node) RepoCompact(ctx context.Context, tell func(blocks.Done)) (blocks.
 	if err != nil {
 		return blocks.Compacted{}, fmt.Errorf("repo: compact: %w", err)
 	}
-	return blocks.Compacted{Segments: r.Segments, Bytes: r.Bytes}, nil
+	return blocks.Compacted{Segments: int64(r.Segments), Bytes: r.Bytes}, nil
 }
 
 func done(tell func(blocks.Done)) func(done, total int64) {

@@ -65,9 +65,8 @@ func (x *index) batchLocked(end seglog.Pos, fill func(*change) error) (err error
 		return x.broken
 	}
 	c := &change{x: x, b: x.db.NewBatch(), now: map[string][]byte{}, segs: map[uint32]*tally{}, holds: map[string]map[string]holding{}}
-	defer func() { err = errors.Join(err, c.b.Close()) }()
 	if err := fill(c); err != nil {
-		x.broken = fmt.Errorf("index: %w", err)
+		x.broken = errors.Join(fmt.Errorf("index: %w", err), c.b.Close())
 		return x.broken
 	}
 	at := x.at
@@ -79,7 +78,10 @@ func (x *index) batchLocked(end seglog.Pos, fill func(*change) error) (err error
 	for id, t := range c.segs {
 		err = errors.Join(err, c.b.Set(segKey(id), t.marshal(), nil))
 	}
-	if err = errors.Join(err, c.b.Commit(pebble.NoSync)); err != nil {
+	if err == nil {
+		err = x.try(func() error { return errors.Join(c.b.Commit(pebble.NoSync), c.b.Close()) })
+	}
+	if err != nil {
 		x.broken = fmt.Errorf("index: %w", err)
 		return x.broken
 	}
@@ -95,8 +97,10 @@ func (x *index) batchLocked(end seglog.Pos, fill func(*change) error) (err error
 		x.segs[id] = t
 	}
 	if rolled { // so that the tail to replay stays short
-		_, err := x.db.AsyncFlush()
-		return err
+		return x.try(func() error {
+			_, err := x.db.AsyncFlush()
+			return err
+		})
 	}
 	return nil
 }
@@ -161,7 +165,7 @@ func (c *change) enter(e *seglog.Entry) error {
 	t := c.seg(e.Pos.Seg)
 	t.newest = max(t.newest, e.Seq)
 	c.newest = max(c.newest, e.Seq)
-	if e.Kind != kindDelete && e.Kind != kindBad && e.Kind != kindUnpin && (t.oldest == 0 || e.Seq < t.oldest) {
+	if e.Kind != kindDelete && e.Kind != kindBad && e.Kind != kindUnpin && e.Kind != kindRelease && (t.oldest == 0 || e.Seq < t.oldest) {
 		t.oldest = e.Seq
 	}
 	p := place{state: there, pos: e.Pos, n: e.Len, seq: e.Seq}
@@ -198,9 +202,16 @@ func (c *change) enter(e *seglog.Entry) error {
 
 func (c *change) block(e *seglog.Entry, p place) error {
 	k := key(byBlock, e.Key)
-	old, _, ok, err := c.place(k)
-	if err != nil {
-		return err
+	var old place
+	var ok bool
+	if c.x.filter.may(e.Key) {
+		var err error
+		if old, _, ok, err = c.place(k); err != nil {
+			return err
+		}
+	}
+	if !ok {
+		c.x.filter.add(e.Key)
 	}
 	switch {
 	case ok && old.state == there && (e.Damaged || !p.younger(old)):
@@ -261,6 +272,9 @@ func (c *change) gone(k []byte, e *seglog.Entry, p place) error {
 	t.tomb += e.Size()
 	if p.state == bad {
 		t.bad++
+	}
+	if !ok {
+		c.x.filter.add(e.Key)
 	}
 	return c.set(k, p, nil)
 }

@@ -124,8 +124,11 @@ func parseTally(b []byte) (*tally, error) {
 // is that after some earlier batch, and every batch says which part of the log
 // is in it.
 type index struct {
-	db  *pebble.DB
-	log *slog.Logger
+	db     *pebble.DB
+	log    *slog.Logger
+	filter *filter // of the keys of blocks, deleted ones too
+	stop   chan struct{}
+	filled chan struct{} // closed when the filter has all, or was stopped
 
 	mu     sync.Mutex        // one batch at a time
 	segs   map[uint32]*tally // guarded by mu
@@ -138,7 +141,9 @@ type index struct {
 	data   atomic.Int64 // bytes of blocks
 	bad    atomic.Int64
 	failed atomic.Pointer[fatal] // the database gave up
+	dead   chan struct{}         // closed when it has
 	fails  atomic.Int64          // tries of it to write that failed
+	failAt atomic.Int64          // when it last failed, Unix nanoseconds
 }
 
 // cover says which part of which log is in the index.
@@ -169,12 +174,16 @@ func parseCover(b []byte) (c cover, err error) {
 	}, nil
 }
 
+func newIndex(log *slog.Logger) *index {
+	return &index{log: log, segs: make(map[uint32]*tally), dead: make(chan struct{})}
+}
+
 // openIndex opens the database in dir and reads what is kept in memory of it.
 func openIndex(fs vfs.FS, dir string, log *slog.Logger) (_ *index, err error) {
 	if err := fs.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	x := &index{log: log, segs: make(map[uint32]*tally)}
+	x := newIndex(log)
 	cache := pebble.NewCache(16 << 20)
 	defer cache.Unref() // the database has its own reference
 	o := &pebble.Options{
@@ -189,18 +198,43 @@ func openIndex(fs vfs.FS, dir string, log *slog.Logger) (_ *index, err error) {
 	}
 	o.EventListener = &pebble.EventListener{BackgroundError: func(err error) {
 		x.fails.Add(1)
+		x.failAt.Store(time.Now().UnixNano())
 		log.Debug("index cannot be written", "err", err)
 		time.Sleep(flushPause) // pebble tries again at once
 	}}
 	o.Levels[0].FilterPolicy = bloom.FilterPolicy(10)
-	defer catch(&err)
-	if x.db, err = pebble.Open(dir, o); err != nil {
-		return nil, fmt.Errorf("index: %w", err)
+	if x.db, err = openPebble(dir, o, x); err != nil {
+		return nil, err
 	}
 	if err := x.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("index: %w", err), x.db.Close())
 	}
+	x.filter, x.stop, x.filled = newFilter(x.blocks.Load()), make(chan struct{}), make(chan struct{})
+	go x.fill() // ended by close, which waits for it
 	return x, nil
+}
+
+// ailing reports whether the database could not be written of late. What is not
+// needed is then not written: a database that cannot flush makes writers wait.
+func (x *index) ailing() bool {
+	return time.Since(time.Unix(0, x.failAt.Load())) < time.Minute
+}
+
+// fill adds what is in the database to the filter.
+func (x *index) fill() {
+	defer close(x.filled)
+	err := scanPrefix(x.db, []byte(byBlock), func(k, _ []byte) (bool, error) {
+		x.filter.add(k[len(byBlock):])
+		select {
+		case <-x.stop:
+			return false, errors.New("index is closed")
+		default:
+			return true, nil
+		}
+	})
+	if err == nil {
+		x.filter.ready.Store(true)
+	}
 }
 
 // load reads the tallies and what is covered; nothing, of a new index.
@@ -242,6 +276,9 @@ func segKey(id uint32) []byte { return binary.BigEndian.AppendUint32([]byte(bySe
 
 // get is the place of the block h; without one, false.
 func (x *index) get(h []byte) (p place, ok bool, err error) {
+	if !x.filter.may(h) {
+		return p, false, nil
+	}
 	var buf [80]byte
 	return x.place(append(append(buf[:0], byBlock...), h...))
 }
@@ -266,26 +303,27 @@ const flushTime = 30 * time.Second
 
 // flush puts all that was applied on the disk.
 func (x *index) flush() error {
-	if f := x.failed.Load(); f != nil {
-		return f
-	}
-	done, err := x.db.AsyncFlush()
+	flushed := make(chan (<-chan struct{}), 1)
+	err := x.try(func() error {
+		done, err := x.db.AsyncFlush()
+		flushed <- done
+		return err
+	})
 	if err != nil {
 		return err
 	}
+	done, fails := <-flushed, x.fails.Load()
 	late := time.NewTimer(flushTime)
 	defer late.Stop()
-	fails := x.fails.Load()
 	for {
 		select {
 		case <-done:
 			return nil
+		case <-x.dead:
+			return x.failed.Load()
 		case <-late.C:
 			return errors.New("index: it does not get on the disk")
 		case <-time.After(flushLook):
-			if f := x.failed.Load(); f != nil {
-				return f
-			}
 			if x.fails.Load() > fails+flushTries {
 				return errors.New("index: it does not get on the disk")
 			}
@@ -296,12 +334,14 @@ func (x *index) flush() error {
 const (
 	flushTries = 3
 	flushPause = 20 * time.Millisecond // after one that failed
-	flushLook  = 5 * time.Millisecond
+	flushLook  = 5 * time.Millisecond  // between two looks at whether it fails
 )
 
 // close closes the database, unless it broke and would wait for ever. What does
 // not get on the disk is read from the log again.
 func (x *index) close(keep bool) error {
+	close(x.stop)
+	<-x.filled
 	if x.failed.Load() != nil {
 		return nil
 	}
@@ -310,18 +350,5 @@ func (x *index) close(keep bool) error {
 			x.log.Warn("index is behind the log", "err", err)
 		}
 	}
-	// It ends with the database's Close, which a fatal of pebble's keeps waiting
-	// for ever: then it is left behind.
-	done := make(chan error, 1)
-	go func() { done <- x.db.Close() }()
-	for {
-		select {
-		case err := <-done:
-			return err
-		case <-time.After(flushLook):
-			if x.failed.Load() != nil {
-				return nil
-			}
-		}
-	}
+	return x.try(x.db.Close)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"runtime"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -56,9 +55,9 @@ func (q *quiet) Errorf(format string, args ...any) {
 	q.log.Warn("index complains", "err", fmt.Sprintf(format, args...))
 }
 
-// Fatalf must not return: pebble's state is lost. While the index is opened what
-// it says is that call's error. Later it speaks in goroutines of pebble's own: the
-// one at hand ends, and every further use of the index fails.
+// Fatalf must not return: pebble's state is lost. The goroutine at hand stays
+// here, with the locks that it has, so that none of pebble's others goes on with
+// that state; every further use of the index fails, and nobody waits for it.
 func (q *quiet) Fatalf(format string, args ...any) {
 	f := &fatal{text: fmt.Sprintf(format, args...)}
 	for _, a := range args {
@@ -66,12 +65,34 @@ func (q *quiet) Fatalf(format string, args ...any) {
 			f.cause = err
 		}
 	}
-	if q.x.db == nil {
-		panic(f)
+	if q.x.failed.CompareAndSwap(nil, f) {
+		q.log.Error("index failed, the store must be opened again", "err", f.text)
+		close(q.x.dead)
 	}
-	q.log.Error("index failed, the store must be opened again", "err", f.text)
-	q.x.failed.Store(f)
-	runtime.Goexit()
+	select {}
+}
+
+// try does what may wait for the database's locks, but waits no longer than until
+// the database fails: then what f began is left behind.
+func (x *index) try(f func() error) error {
+	if f := x.failed.Load(); f != nil {
+		return f
+	}
+	done := make(chan error, 1)
+	go func() { // ends with f, or never if the database has failed
+		defer func() {
+			if r := recover(); r != nil { // a database of garbage
+				done <- fmt.Errorf("index: %v", r)
+			}
+		}()
+		done <- f()
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-x.dead:
+		return x.failed.Load()
+	}
 }
 
 type fatal struct {
@@ -82,15 +103,18 @@ type fatal struct {
 func (f *fatal) Error() string { return "index: " + f.text }
 func (f *fatal) Unwrap() error { return f.cause }
 
-// catch, deferred, makes a fatal of this goroutine its error.
-func catch(err *error) {
-	switch r := recover().(type) {
-	case nil:
-	case *fatal:
-		*err = r
-	default:
-		panic(r)
+// openPebble opens the database in dir, whose logger is that of x.
+func openPebble(dir string, o *pebble.Options, x *index) (*pebble.DB, error) {
+	opened := make(chan *pebble.DB, 1)
+	err := x.try(func() error {
+		db, err := pebble.Open(dir, o)
+		opened <- db
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("index: %w", err)
 	}
+	return <-opened, nil
 }
 
 // unlocked is a file system for a database whose directory is locked already. A

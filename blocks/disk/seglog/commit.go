@@ -27,6 +27,7 @@ type request struct {
 	sums []uint32 // of the data
 	pos  []Pos    // the answer
 	size int64
+	roll bool // begin a new segment
 	err  error
 	done chan struct{}
 }
@@ -42,6 +43,7 @@ type writer struct {
 	cut    uint32
 	seq    uint64
 	failed error // why nothing is written
+	down   atomic.Bool
 
 	stage   []byte
 	entries []Entry
@@ -126,6 +128,39 @@ func (l *Log) Append(ctx context.Context, recs ...Record) ([]Pos, error) {
 	return pos, nil
 }
 
+// Ready answers nil when records can be appended as far as is known. After a
+// failure it tries, and when it answers nil what had failed is surely void.
+func (l *Log) Ready(ctx context.Context) error {
+	if !l.down.Load() {
+		return nil
+	}
+	return l.ask(ctx, &request{done: make(chan struct{})})
+}
+
+// Roll begins a new segment, so that the one before can be compacted.
+func (l *Log) Roll(ctx context.Context) error {
+	return l.ask(ctx, &request{roll: true, done: make(chan struct{})})
+}
+
+// ask has the writer do what r says, which has no records.
+func (l *Log) ask(ctx context.Context, r *request) error {
+	if err := l.enter(); err != nil {
+		return fmt.Errorf("seglog: %w", err)
+	}
+	defer l.users.Done()
+	select {
+	case l.in <- r:
+	case <-ctx.Done():
+		return fmt.Errorf("seglog: %w", ctx.Err())
+	}
+	select {
+	case <-r.done:
+		return r.err
+	case <-ctx.Done():
+		return fmt.Errorf("seglog: %w", ctx.Err())
+	}
+}
+
 // write is the goroutine.
 func (l *Log) write() {
 	defer close(l.ended)
@@ -186,19 +221,29 @@ func (l *Log) gather() []*request {
 // commit puts a group on the disk.
 func (l *Log) commit(group []*request) error {
 	var total int64
+	roll := false
 	for _, r := range group {
 		total += r.size
+		roll = roll || r.roll
 	}
 	if l.failed != nil {
 		if err := l.recover(); err != nil {
 			return fmt.Errorf("log takes no writes since: %w", err)
 		}
 	}
-	if l.head == nil || l.end+total > l.cfg.SegmentSize && l.end > HeaderSize {
+	full := l.head == nil || l.end+total > l.cfg.SegmentSize
+	if total == 0 && !roll { // it was only to be seen whether the log can be written
+		return nil
+	}
+	if l.head == nil || (full || roll) && l.end > HeaderSize {
 		if err := l.roll(); err != nil {
 			l.failed = err
+			l.down.Store(true)
 			return err
 		}
+	}
+	if total == 0 {
+		return nil
 	}
 	end, err := l.put(group, total)
 	if err == nil {
@@ -217,9 +262,10 @@ func (l *Log) commit(group []*request) error {
 	return err
 }
 
-// allocate asks for space ahead of the end, if there is plenty. It merely helps.
+// allocate asks for space ahead of the end, as much again as the segment has, if
+// there is plenty. It merely helps.
 func (l *Log) allocate(total int64) {
-	n := max(total, min(ahead, l.cfg.SegmentSize-l.end))
+	n := max(total, min(ahead, l.end, l.cfg.SegmentSize-l.end))
 	u, err := l.cfg.FS.GetDiskUsage(l.dir)
 	if err == nil && u.AvailBytes/64 > uint64(n) && l.head.file.Preallocate(l.end, n) == nil {
 		l.ahead = l.end + n
@@ -334,6 +380,7 @@ func (l *Log) roll() error {
 // fail gives up the head: nobody knows what of it is on the disk behind the end.
 func (l *Log) fail(err error) {
 	l.failed = err
+	l.down.Store(true)
 	l.cfg.Log.Error("log cannot be written", "segment", l.head.id, "err", err)
 }
 
@@ -348,6 +395,7 @@ func (l *Log) recover() error {
 	}
 	l.cfg.Log.Info("log is written again", "segment", l.head.id, "after", l.failed)
 	l.failed = nil
+	l.down.Store(false)
 	if old == nil || l.prev != old.id {
 		return nil
 	}

@@ -167,7 +167,8 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 		return nil, err
 	}
 	n.stop = append(n.stop, n.bus.Close)
-	client := wire.NewClient(p.Host)
+	speak := wire.Config{Conduct: wire.NewConduct(n.shun), Log: log.With("part", "wire")}
+	client := wire.NewClient(p.Host, speak)
 	n.set = replica.New(self, p.Store, p.Ledger, n.router, client, replica.Config{
 		R: cfg.Replica.R, NoRepair: !cfg.Replica.Repair, Every: t.Reconcile, AfterChange: t.AfterChange,
 		PutIdle: t.PutIdle, Linger: t.PutIdle / 10, Quota: int64(cfg.Store.Quota), Log: log.With("part", "replica"),
@@ -178,7 +179,7 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 	if err := n.register(p.Usage); err != nil {
 		return nil, fmt.Errorf("node: metrics: %w", err)
 	}
-	serving := wire.Serve(p.Host, p.Store, p.Ledger, n.set, log.With("part", "wire"))
+	serving := wire.Serve(p.Host, p.Store, p.Ledger, n.set, speak)
 	n.stop = append(n.stop, func() error { serving(); return nil })
 	return n, nil
 }

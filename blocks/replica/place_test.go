@@ -302,10 +302,10 @@ func TestQuotaIsNotExceeded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		have, err := s.Offer(t.Context(), "a", l, b.Hash(), 100)
-		var no *wire.Refusal
-		if have || want == errors.As(err, &no) || !want && no.Code != wire.Full {
-			t.Fatalf("block %d: have %v, %v; want room %v", i, have, err, want)
+		offer := []wire.Item{{Hash: b.Hash(), Size: 100}}
+		says, err := s.Offer(t.Context(), "a", l, offer)
+		if err != nil || says[0] != map[bool]wire.Status{true: 0, false: wire.Full}[want] {
+			t.Fatalf("block %d: %v, %v; want room %v", i, says, err, want)
 		}
 		if !want {
 			continue
@@ -313,8 +313,8 @@ func TestQuotaIsNotExceeded(t *testing.T) {
 		if err := s.Keep(t.Context(), "a", l, b); err != nil {
 			t.Fatal(err)
 		}
-		if have, err := s.Offer(t.Context(), "a", l, b.Hash(), 100); !have || err != nil {
-			t.Errorf("block %d again: have %v, %v", i, have, err)
+		if says, err := s.Offer(t.Context(), "a", l, offer); err != nil || says[0] != wire.Have {
+			t.Errorf("block %d again: %v, %v", i, says, err)
 		}
 	}
 }

@@ -69,8 +69,7 @@ func (c *Client) board(ctx context.Context, p peer.ID) *getting {
 	defer c.mu.Unlock()
 	g := c.gets[p]
 	if g == nil {
-		g = &getting{room: c.room, wants: map[uint32]*wish{}, wake: make(chan struct{}, 1),
-			slots: make(chan struct{}, Batch), done: make(chan struct{}), p: p}
+		g = newGetting(p, c.room)
 		c.gets[p] = g
 		run, stop := context.WithCancel(context.WithoutCancel(ctx))
 		g.stop = stop
@@ -163,6 +162,11 @@ type wish struct {
 	bytes []byte
 	hash  mh.Multihash
 	err   error
+}
+
+func newGetting(p peer.ID, room *budget) *getting {
+	return &getting{p: p, room: room, wants: map[uint32]*wish{}, wake: make(chan struct{}, 1),
+		slots: make(chan struct{}, Batch), done: make(chan struct{})}
 }
 
 func (g *getting) reserve(n int64) {

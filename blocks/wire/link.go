@@ -23,12 +23,12 @@ type link struct {
 	writeBy func(time.Duration)
 	reset   func() // ends every read and write at once
 
-	mu sync.Mutex // a frame and its data go together
-	w  io.Writer
+	pen chan struct{} // whoever has it writes: a frame and its data go together
+	w   io.Writer
 }
 
 func newLink(s network.Stream) *link {
-	return &link{r: bufio.NewReader(s), w: s, reset: func() { _ = s.Reset() },
+	return &link{r: bufio.NewReader(s), w: s, pen: make(chan struct{}, 1), reset: func() { _ = s.Reset() },
 		readBy:  func(d time.Duration) { _ = s.SetReadDeadline(time.Now().Add(d)) },
 		writeBy: func(d time.Duration) { _ = s.SetWriteDeadline(time.Now().Add(d)) },
 	}
@@ -121,8 +121,8 @@ func (l *link) send(ms ...message) error {
 		}
 		b = append(binary.AppendUvarint(b, uint64(len(e))), e...)
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.pen <- struct{}{} // for no longer than the deadline of who has it
+	defer func() { <-l.pen }()
 	return l.write(b, nil)
 }
 
@@ -132,8 +132,8 @@ func (l *link) sendData(idx uint32, b []byte, moved func()) error {
 		return malformed("block of %d bytes, limit %d", len(b), blocks.MaxSize)
 	}
 	e := encode(nil, &data{idx, uint32(len(b))})
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.pen <- struct{}{} // for no longer than the deadline of who has it
+	defer func() { <-l.pen }()
 	if err := l.write(append(binary.AppendUvarint(nil, uint64(len(e))), e...), nil); err != nil {
 		return err
 	}

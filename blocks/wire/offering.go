@@ -25,9 +25,7 @@ func (c *Client) Offer(ctx context.Context, p peer.ID, l blocks.Lease, why Reaso
 		return nil
 	}
 	return c.ask(ctx, p, "offer to", func(k *link) error {
-		o := offering{l: k, items: items, open: len(items), acked: make([]bool, len(items)), tell: tell}
-		o.moved.L = &o.mu
-		return o.run(ctx, l, why, from)
+		return newOffering(k, items, tell).run(ctx, l, why, from)
 	})
 }
 
@@ -68,6 +66,12 @@ type offering struct {
 	moved  sync.Cond
 	credit int64 // guarded by mu
 	err    error // guarded by mu: nothing more is sent, and why
+}
+
+func newOffering(l *link, items []Item, tell func(int, Ack)) *offering {
+	o := &offering{l: l, items: items, open: len(items), acked: make([]bool, len(items)), tell: tell}
+	o.moved.L = &o.mu
+	return o
 }
 
 func (o *offering) run(ctx context.Context, lease blocks.Lease, why Reason, from Lender) error {

@@ -71,7 +71,10 @@ func newService(st blocks.Store, led blocks.Ledger, keeper Keeper, cfg Config) *
 // Serve answers on h out of st and led, and asks keeper what to keep, until the
 // returned function is called; that waits for the answers under way.
 func Serve(h host.Host, st blocks.Store, led blocks.Ledger, keeper Keeper, cfg Config) (stop func()) {
-	sv := newService(st, led, keeper, cfg)
+	return newService(st, led, keeper, cfg).serve(h)
+}
+
+func (sv *service) serve(h host.Host) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	room := make(chan struct{}, inHand)

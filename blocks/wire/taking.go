@@ -147,7 +147,8 @@ func (t *taking) run(ctx context.Context, n int) error {
 		}
 		return err
 	})
-	return errors.Join(t.poisoned(), g.Wait())
+	err := g.Wait()
+	return errors.Join(t.poisoned(), err)
 }
 
 func (t *taking) poisoned() error {

@@ -62,7 +62,12 @@ func lease(t testing.TB, root cid.Cid) blocks.Lease {
 // pair is two hosts that are connected: an asker and a server whose blocks are mem.
 func pair(t *testing.T, serve func(host.Host)) (*Client, peer.ID) {
 	t.Helper()
-	link := simnet.LinkSettings{BitsPerSecond: 100 * simlibp2p.OneMbps}
+	return pairAt(t, 100*simlibp2p.OneMbps, serve)
+}
+
+func pairAt(t *testing.T, bitsPerSecond int, serve func(host.Host)) (*Client, peer.ID) {
+	t.Helper()
+	link := simnet.LinkSettings{BitsPerSecond: bitsPerSecond}
 	sim, meta, err := simlibp2p.SimpleLibp2pNetwork([]simlibp2p.NodeLinkSettingsAndCount{{
 		LinkSettings: simnet.NodeBiDiLinkSettings{Downlink: link, Uplink: link}, Count: 2,
 	}}, simnet.StaticLatency(10*time.Millisecond), simlibp2p.NetworkSettings{})

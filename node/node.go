@@ -173,7 +173,8 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 		R: cfg.Replica.R, NoRepair: !cfg.Replica.Repair, Every: t.Reconcile, AfterChange: t.AfterChange,
 		PutIdle: t.PutIdle, Linger: t.PutIdle / 10, Quota: int64(cfg.Store.Quota), Log: log.With("part", "replica"),
 	})
-	n.fetch = fetch.New(self, p.Store, n.router, client, fetch.Config{Width: 2 * cfg.Replica.R, Records: n.router})
+	n.fetch = fetch.New(self, p.Store, n.router, client, fetch.Config{Width: 2 * cfg.Replica.R, Records: n.router, Log: log.With("part", "disk")})
+	n.stop = append(n.stop, n.fetch.Close)
 	n.record = newProvider(n.router, p.Ledger, log.With("part", "records"))
 	n.blocks = fetch.BlockService(p.Store, n.fetch)
 	if err := n.register(p.Usage); err != nil {

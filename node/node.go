@@ -194,19 +194,21 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 		return nil, err
 	}
 	n.stop = append(n.stop, n.bus.Close)
-	client := wire.NewClient(p.Host)
+	speak := wire.Config{Conduct: wire.NewConduct(n.shun), Caught: func(any) { n.Caught(PartWire) }, Log: log.With("part", "wire")}
+	client := wire.NewClient(p.Host, speak)
 	n.set = replica.New(self, p.Store, p.Ledger, n.router, client, replica.Config{
 		R: cfg.Replica.R, NoRepair: !cfg.Replica.Repair, Every: t.Reconcile, AfterChange: t.AfterChange,
 		PutIdle: t.PutIdle, Linger: t.PutIdle / 10, Quota: int64(cfg.Store.Quota), Log: log.With("part", "replica"),
 	})
 	set.Store(n.set)
-	n.fetch = fetch.New(self, p.Store, n.router, client, fetch.Config{Width: 2 * cfg.Replica.R, Records: n.router})
+	n.fetch = fetch.New(self, p.Store, n.router, client, fetch.Config{Width: 2 * cfg.Replica.R, Records: n.router, Log: log.With("part", "disk")})
+	n.stop = append(n.stop, n.fetch.Close)
 	n.record = newProvider(n.router, p.Ledger, log.With("part", "records"))
 	n.blocks = fetch.BlockService(p.Store, n.fetch)
 	if err := n.register(p.Usage); err != nil {
 		return nil, fmt.Errorf("node: metrics: %w", err)
 	}
-	serving := wire.Serve(p.Host, p.Store, p.Ledger, n.set, log.With("part", "wire"), func(any) { n.Caught(PartWire) })
+	serving := wire.Serve(p.Host, p.Store, p.Ledger, n.set, speak)
 	n.stop = append(n.stop, func() error { serving(); return nil })
 	if n.line != nil {
 		flows := link.Serve(p.Host, log.With("part", "libp2p"))

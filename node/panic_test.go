@@ -72,7 +72,7 @@ func TestAPanicCostsOneAnswerAndIsCounted(t *testing.T) {
 	if err := stranger.Connect(ctx, peer.AddrInfo{ID: h.ID(), Addrs: h.Addrs()}); err != nil {
 		t.Fatal(err)
 	}
-	c := wire.NewClient(stranger)
+	c := wire.NewClient(stranger, wire.Config{})
 	st.on.Store(true)
 	if _, err := c.Fetch(ctx, h.ID(), b.Cid()); err == nil {
 		t.Error("an answer came")

@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,12 +23,40 @@ var _ exchange.SessionExchange = (*Fetcher)(nil)
 // BlockService gives boxo's blockservice over st and f: what st lacks is fetched,
 // and then kept in st as a block that was merely read.
 func BlockService(st blocks.Store, f *Fetcher) blockservice.BlockService {
-	return blockservice.New(Blockstore{st}, f, blockservice.WriteThrough(true))
+	return blockservice.New(through{Blockstore{st}, f}, f, blockservice.WriteThrough(true))
+}
+
+// through is the blockstore of a blockservice over a Fetcher that keeps what it fetches:
+// the service puts it here once more, one block after the other.
+type through struct {
+	Blockstore
+	f *Fetcher
+}
+
+// Put keeps b unless it is here or on its way.
+func (t through) Put(ctx context.Context, b block.Block) error {
+	if t.f.flights.has(string(b.Cid().Hash())) {
+		return nil
+	}
+	if ok, err := t.Has(ctx, b.Cid()); ok || err != nil {
+		return err
+	}
+	return t.Blockstore.Put(ctx, b)
+}
+
+// keep puts what was fetched into the local store, whoever waits for it no more. That
+// there is no room for it is no news to a reader.
+func (f *Fetcher) keep(b blocks.Block) {
+	ctx, cancel := context.WithTimeout(context.Background(), f.cfg.Timeout)
+	defer cancel()
+	if err := f.local.Put(ctx, b); err != nil && !errors.Is(err, blocks.ErrFull) {
+		f.cfg.Log.Warn("what was read is not kept", "cid", b.Cid(), "err", err)
+	}
 }
 
 // GetBlock is exchange.Fetcher's.
 func (f *Fetcher) GetBlock(ctx context.Context, c cid.Cid) (block.Block, error) {
-	return asBlock(f.Get(ctx, c))
+	return asBlock(f.get(ctx, c, nil, f.keep))
 }
 
 // GetBlocks is exchange.Fetcher's: the blocks come in the order they are found,
@@ -39,13 +68,16 @@ func (f *Fetcher) GetBlocks(ctx context.Context, cs []cid.Cid) (<-chan block.Blo
 // NotifyNewBlocks is exchange.Interface's; nobody waits for such news here.
 func (f *Fetcher) NotifyNewBlocks(context.Context, ...block.Block) error { return nil }
 
-// Close is exchange.Interface's; a Fetcher holds nothing.
-func (f *Fetcher) Close() error { return nil }
+// Close is exchange.Interface's: it waits for what is on its way to the disk.
+func (f *Fetcher) Close() error {
+	f.flights.landing.Wait()
+	return nil
+}
 
 // NewSession is exchange.SessionExchange's: its fetches learn from each other
 // which peers fail, and which help. The root it reads under is [blocks.RootOf] ctx.
 func (f *Fetcher) NewSession(ctx context.Context) exchange.Fetcher {
-	return &session{f: f, root: blocks.RootOf(ctx), failed: map[peer.ID]int{}}
+	return &session{f: f, root: blocks.RootOf(ctx), failed: map[peer.ID]int{}, misses: map[peer.ID]int{}}
 }
 
 func (f *Fetcher) many(ctx context.Context, cs []cid.Cid, s *session) <-chan block.Block {
@@ -59,7 +91,7 @@ func (f *Fetcher) many(ctx context.Context, cs []cid.Cid, s *session) <-chan blo
 				break
 			}
 			g.Go(func() error {
-				b, err := f.get(ctx, c, s)
+				b, err := f.get(ctx, c, s, f.keep)
 				if err != nil {
 					return nil // the reader sees that it is missing; the others go on
 				}
@@ -82,7 +114,30 @@ type session struct {
 	mu     sync.Mutex
 	failed map[peer.ID]int // guarded by mu: peers that could not answer, and how often
 	source []peer.ID       // guarded by mu: peers on record that had what no member has
+	misses map[peer.ID]int // guarded by mu: blocks that a peer lacked since it gave one
 }
+
+// gave and lacked note what p had of what was asked in s.
+func (s *session) gave(p peer.ID) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.misses[p] = -1 << 20 // it has some of it: near is what counts
+}
+
+func (s *session) lacked(p peer.ID) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.misses[p]++
+}
+
+// barren is how many blocks a peer that gave none may lack before others are asked first.
+const barren = 4
 
 // sources are those who helped before: what they have below a root they have all of.
 func (s *session) sources() []peer.ID {
@@ -116,7 +171,7 @@ func (s *session) helped(p peer.ID) {
 }
 
 func (s *session) GetBlock(ctx context.Context, c cid.Cid) (block.Block, error) {
-	return asBlock(s.f.get(ctx, c, s))
+	return asBlock(s.f.get(ctx, c, s, s.f.keep))
 }
 
 func (s *session) GetBlocks(ctx context.Context, cs []cid.Cid) (<-chan block.Block, error) {
@@ -137,14 +192,23 @@ func (s *session) note(p peer.ID, err error) {
 	}
 }
 
-// order puts those that failed last, and leaves the nearest first otherwise.
+// order puts those that failed last, and those that have nothing of all this before
+// them; otherwise it leaves the order.
 func (s *session) order(ps []peer.ID) []peer.ID {
 	if s == nil {
 		return ps
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	slices.SortStableFunc(ps, func(a, b peer.ID) int { return s.failed[a] - s.failed[b] })
+	last := func(p peer.ID) int {
+		if s.misses[p] >= barren {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(ps, func(a, b peer.ID) int {
+		return cmp.Or(s.failed[a]-s.failed[b], last(a)-last(b))
+	})
 	return ps
 }
 

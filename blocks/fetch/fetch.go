@@ -1,21 +1,25 @@
 // Package fetch gets one block from wherever it is:
 //
-//	local store → (one flight a block) → closest live members, hedged → those who
-//	left a record that they have it → check → caller
+//	local store → (one flight a block) → closest live members: the better of two, hedged,
+//	those that failed last → those who left a record that they have it → check → caller
 //
 // It implements boxo's exchange.Interface with sessions, so that blockservice,
-// UnixFS and the gateway stand on it unchanged; what is fetched is kept by the
-// blockservice, as a block that was merely read. A block that nobody has is a
+// UnixFS and the gateway stand on it unchanged. What is fetched for the blockservice is
+// kept, as a block that was merely read, while its reader goes on: at most 64 blocks are
+// on their way to the disk, then reading waits for it. A block that nobody has is a
 // [blocks.MissError] that says how many peers were asked.
 //
 // Goroutines live no longer than the call they work for, hedges included: losers
 // are cancelled and waited for by none, each has its own slot in a buffered channel.
+// Those that keep a block end with that, and [Fetcher.Close] waits for them.
 package fetch
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"math/rand/v2"
 	"time"
 
 	"github.com/cairn-network/cairn/blocks"
@@ -42,9 +46,12 @@ type Records interface {
 // Config is what an operator may set. The zero value is for production.
 type Config struct {
 	Width    int           // closest members that may be asked; 0 is 10, twice the usual number of copies
-	Hedge    time.Duration // before the next peer is asked as well; 0 is 300 ms
+	Hedge    time.Duration // before the next peer is asked as well, as long as a peer is not known; 0 is 300 ms
 	Timeout  time.Duration // for one block; 0 is 45 s
-	Parallel int           // blocks of one GetBlocks at a time; 0 is 16
+	Parallel int           // blocks of one GetBlocks at a time; 0 is 32
+	Spread   int           // closest members among which load is spread; 0 is half of Width
+	Rand     *rand.Rand    // picks among those; nil is seeded by the system
+	Log      *slog.Logger  // nil discards
 
 	Records    Records       // asked when no member has a block; nil: nobody is
 	RecordTime time.Duration // for them to answer; 0 is 10 s
@@ -61,7 +68,16 @@ func (c Config) withDefaults() Config {
 		c.Timeout = 45 * time.Second
 	}
 	if c.Parallel == 0 {
-		c.Parallel = 16
+		c.Parallel = 32
+	}
+	if c.Spread == 0 {
+		c.Spread = (c.Width + 1) / 2
+	}
+	if c.Rand == nil {
+		c.Rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
 	}
 	if c.RecordTime == 0 {
 		c.RecordTime = 10 * time.Second
@@ -77,21 +93,26 @@ type Fetcher struct {
 	peers   Peers
 	cfg     Config
 	flights flights
+	known   *standing
 }
 
 var _ blocks.Getter = (*Fetcher)(nil)
 
 // New fetches for the peer self.
 func New(self peer.ID, local blocks.Store, r Router, p Peers, cfg Config) *Fetcher {
-	return &Fetcher{self: self, local: local, router: r, peers: p, cfg: cfg.withDefaults()}
+	cfg = cfg.withDefaults()
+	return &Fetcher{self: self, local: local, router: r, peers: p, cfg: cfg,
+		flights: flights{m: map[string]*flight{}, keeping: make(chan struct{}, keeping)}, known: newStanding(cfg.Rand)}
 }
 
 // Get gives the block c, from here or from the network.
 func (f *Fetcher) Get(ctx context.Context, c cid.Cid) (blocks.Block, error) {
-	return f.get(ctx, c, nil)
+	return f.get(ctx, c, nil, nil)
 }
 
-func (f *Fetcher) get(ctx context.Context, c cid.Cid, s *session) (blocks.Block, error) {
+// get is Get, with what a session knows; keep, unless it is nil, is called with what came
+// from elsewhere, and goes on after get has answered.
+func (f *Fetcher) get(ctx context.Context, c cid.Cid, s *session, keep func(blocks.Block)) (blocks.Block, error) {
 	if c.Prefix().MhType == mh.IDENTITY {
 		d, err := mh.Decode(c.Hash())
 		if err != nil {
@@ -105,10 +126,13 @@ func (f *Fetcher) get(ctx context.Context, c cid.Cid, s *session) (blocks.Block,
 	}
 	local := err
 	b, err = f.flights.join(ctx, string(c.Hash()), func(ctx context.Context) (blocks.Block, error) {
+		if b, err := f.local.Get(ctx, c); err == nil {
+			return b, nil // a flight that has just landed brought it
+		}
 		ctx, cancel := context.WithTimeout(ctx, f.cfg.Timeout)
 		defer cancel()
 		return f.remote(ctx, c, s)
-	})
+	}, keep)
 	if blocks.IsNotFound(err) && errors.Is(local, blocks.ErrMismatch) {
 		err = fmt.Errorf("the copy here is corrupt, and there is no other: %w: %w", local, err)
 	}
@@ -138,7 +162,7 @@ func (f *Fetcher) remote(ctx context.Context, c cid.Cid, s *session) (blocks.Blo
 		if len(next) == 0 {
 			break
 		}
-		b, err := f.first(ctx, s.order(next), c, s)
+		b, err := f.first(ctx, s.order(f.known.order(next, f.cfg.Spread)), c, s)
 		if err == nil {
 			return b, nil
 		}
@@ -218,40 +242,72 @@ func (f *Fetcher) firstFrom(ctx context.Context, ps []peer.ID, c cid.Cid, s *ses
 	type answer struct {
 		from peer.ID
 		b    blocks.Block
+		took time.Duration
 		err  error
 	}
 	answers := make(chan answer, len(ps)) // room for each: no loser is ever left behind
 	hedge := time.NewTimer(0)
 	defer hedge.Stop()
-	next, open := 0, 0
+	next, late := 0, 0
+	open := map[peer.ID]bool{}
 	ask := func() {
 		if next == len(ps) {
 			return
 		}
 		p := ps[next]
-		next, open = next+1, open+1
+		next, late = next+1, 0
+		open[p] = true
+		f.known.asked(p)
 		go func() { // ends with ctx; waited for by none
+			t0 := time.Now()
 			b, err := f.peers.Fetch(ctx, p, c)
-			answers <- answer{p, b, err}
+			answers <- answer{p, b, time.Since(t0), err}
 		}()
-		hedge.Reset(f.cfg.Hedge)
+		hedge.Reset(f.known.patience(p, f.cfg.Hedge))
 	}
+	defer func() { // who is still asked was slower than who answered, or nobody waits any more
+		for p := range open {
+			if next > 1 && ctx.Err() == nil {
+				f.known.failure(p)
+			} else {
+				f.known.lacked(p)
+			}
+		}
+	}()
 	err := blocks.NotFound(c)
-	for ask(); open > 0; {
+	for ask(); len(open) > 0; {
 		select {
 		case a := <-answers:
-			open--
+			delete(open, a.from)
 			s.note(a.from, a.err)
-			if a.err == nil {
+			switch {
+			case a.err == nil:
+				f.known.gave(a.from, len(a.b.RawData()), a.took)
+				s.gave(a.from)
 				return a.b, a.from, nil
-			}
-			if !blocks.IsNotFound(a.err) {
+			case blocks.IsNotFound(a.err):
+				f.known.lacked(a.from)
+				s.lacked(a.from)
+			case ctx.Err() == nil:
+				f.known.failure(a.from)
+				err = a.err
+			default:
+				f.known.lacked(a.from)
 				err = a.err
 			}
 			ask()
 		case <-hedge.C:
-			ask()
+			// A peer may be asked for what another is sending if that is rare, or if the
+			// other keeps silent for long.
+			if late++; late > silent || f.known.mayHedge() {
+				ask()
+			} else {
+				hedge.Reset(f.cfg.Hedge)
+			}
 		}
 	}
 	return blocks.Block{}, "", err
 }
+
+// silent is how many times its patience a peer is waited for when no more may be asked for twice.
+const silent = 4

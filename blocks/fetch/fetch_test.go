@@ -52,7 +52,7 @@ func after(d time.Duration) func(context.Context) (blocks.Block, error) {
 func TestGoodAnswerWins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := fetch.New("me", new(blockstest.Mem), near{"liar", "sleeper", "friend"},
-			says{"liar": liar, "sleeper": sleeper, "friend": after(time.Second)}, fetch.Config{Hedge: 300 * time.Millisecond})
+			says{"liar": liar, "sleeper": sleeper, "friend": after(time.Second)}, fetch.Config{Hedge: 300 * time.Millisecond, Spread: 1})
 		t0 := time.Now()
 		if got, err := f.Get(t.Context(), x.Cid()); err != nil || got.Cid() != x.Cid() {
 			t.Fatalf("got %v, %v", got, err)

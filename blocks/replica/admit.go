@@ -16,59 +16,94 @@ var _ wire.Keeper = (*Set)(nil)
 
 // Offer implements wire.Keeper: a peer keeps what it is one of the 2r closest to.
 // The lease was found valid by the wire.
-func (s *Set) Offer(ctx context.Context, from peer.ID, l blocks.Lease, h mh.Multihash, size int) (have bool, err error) {
+func (s *Set) Offer(ctx context.Context, _ peer.ID, l blocks.Lease, items []wire.Item) ([]wire.Status, error) {
+	out := make([]wire.Status, len(items))
+	all := wire.Status(0)
 	select {
 	case <-s.router.Ready():
 	default:
-		return false, &wire.Refusal{Code: wire.Busy, Reason: "not warm yet"}
+		all = wire.Busy // not warm yet
 	}
 	if l.Publisher == s.self {
-		return false, &wire.Refusal{Code: wire.NotResponsible, Reason: "this is the publisher"}
+		all = wire.NotResponsible
 	}
+	for i, it := range items {
+		if out[i] = all; all == 0 {
+			out[i] = s.near(ctx, l, it.Hash)
+		}
+	}
+	s.entering.RLock()
+	defer s.entering.RUnlock()
+	var here []mh.Multihash
+	var sizes []int64
+	var wanted int64
+	for i, it := range items {
+		if out[i] != 0 {
+			continue
+		}
+		err := s.store.View(ctx, it.Hash, func([]byte) error { return nil }) // what is rotten is wanted again
+		switch {
+		case err == nil:
+			out[i] = wire.Have
+			here = append(here, it.Hash)
+			sizes = append(sizes, int64(it.Size))
+		case s.full(wanted + int64(it.Size)):
+			out[i] = wire.Full
+		default:
+			wanted += int64(it.Size)
+		}
+	}
+	return out, s.hold(ctx, l, here, func(i int) int64 { return sizes[i] })
+}
+
+// near answers 0 when this peer is near enough to h to keep it.
+func (s *Set) near(ctx context.Context, l blocks.Lease, h mh.Multihash) wire.Status {
 	near, err := s.holders(ctx, h, l.Publisher, 2*l.R)
-	if err != nil {
-		return false, err
+	switch {
+	case err != nil:
+		return wire.Failed
+	case !slices.Contains(near, s.self):
+		return wire.NotResponsible
 	}
-	if !slices.Contains(near, s.self) {
-		return false, &wire.Refusal{Code: wire.NotResponsible, Reason: "not near enough"}
-	}
-	s.entering.RLock()
-	defer s.entering.RUnlock()
-	err = s.store.View(ctx, h, func([]byte) error { return nil }) // what is rotten is wanted again
-	if err == nil {
-		return true, s.hold(ctx, l, h, size)
-	}
-	if s.full(int64(size)) {
-		return false, &wire.Refusal{Code: wire.Full, Reason: "the space for others is full"}
-	}
-	return false, nil
+	return 0
 }
 
-// Keep implements wire.Keeper: the block first, then why it is kept.
-func (s *Set) Keep(ctx context.Context, _ peer.ID, l blocks.Lease, b blocks.Block) error {
+// Keep implements wire.Keeper: the blocks first, then why they are kept.
+func (s *Set) Keep(ctx context.Context, _ peer.ID, l blocks.Lease, bs ...blocks.Block) error {
 	s.entering.RLock()
 	defer s.entering.RUnlock()
-	if err := s.store.Put(ctx, b); err != nil {
+	if err := s.store.Put(ctx, bs...); err != nil {
 		return err
 	}
-	return s.hold(ctx, l, b.Hash(), len(b.RawData()))
+	hs := make([]mh.Multihash, len(bs))
+	for i, b := range bs {
+		hs[i] = b.Hash()
+	}
+	return s.hold(ctx, l, hs, func(i int) int64 { return int64(len(bs[i].RawData())) })
 }
 
-// hold enters a block, and counts it if it was not held before. One that comes from
+// hold enters blocks, and counts those that were not held before. One that comes from
 // two sides at a time may be counted twice, until the next start: too much, never too little.
-func (s *Set) hold(ctx context.Context, l blocks.Lease, h mh.Multihash, size int) error {
-	before, err := s.ledger.Leases(ctx, h)
-	if err != nil {
+func (s *Set) hold(ctx context.Context, l blocks.Lease, hs []mh.Multihash, size func(i int) int64) error {
+	if len(hs) == 0 {
+		return nil
+	}
+	var more int64
+	for i, h := range hs {
+		before, err := s.ledger.Leases(ctx, h)
+		if err != nil {
+			return err
+		}
+		if len(before) == 0 {
+			more += size(i)
+		}
+	}
+	if err := s.ledger.Hold(ctx, l, hs...); err != nil {
 		return err
 	}
-	if err := s.ledger.Hold(ctx, l, h); err != nil {
-		return err
-	}
-	if len(before) == 0 {
-		s.mu.Lock()
-		s.others += int64(size)
-		s.mu.Unlock()
-	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.others += more
 	return nil
 }
 

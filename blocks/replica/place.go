@@ -3,7 +3,6 @@ package replica
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -190,68 +189,41 @@ func (s *Set) pass(ctx context.Context, j *Job) error {
 	j.idle, j.patience = idle, s.cfg.PutIdle
 	j.mu.Unlock()
 	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(groupsOfJob)
+	var hs []mh.Multihash
+	var bytes int
+	flush := func() error {
+		part := hs
+		hs, bytes = nil, 0
+		select {
+		case s.window <- struct{}{}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		g.Go(func() error {
+			defer func() { <-s.window }()
+			return s.place(ctx, j, part)
+		})
+		return nil
+	}
 	for h, err := range s.ledger.Under(ctx, j.lease.ID()) {
 		if err != nil {
 			return errors.Join(err, g.Wait())
 		}
-		select {
-		case s.window <- struct{}{}:
-		case <-ctx.Done():
-			return errors.Join(ctx.Err(), g.Wait())
+		hs = append(hs, h)
+		if n, err := s.store.Size(ctx, h); err == nil { // what cannot be read says so when its turn comes
+			bytes += n
 		}
-		g.Go(func() error {
-			defer func() { <-s.window }()
-			return s.place(ctx, j, h)
-		})
-	}
-	return g.Wait()
-}
-
-// place brings the block h to its r holders, and to the next closest for each that fails.
-func (s *Set) place(ctx context.Context, j *Job, h mh.Multihash) error {
-	near, err := s.holders(ctx, h, j.lease.Publisher, 2*j.lease.R)
-	if err != nil {
-		j.note(h, nil, 0)
-		j.failed("", err)
-		return nil // nobody is there; the next pass asks again
-	}
-	have := j.note(h, near, len(near))
-	if have >= min(j.lease.R, len(near)) {
-		return nil
-	}
-	b, err := s.store.Get(ctx, blocks.Key(h))
-	if err != nil {
-		return fmt.Errorf("replica: place: %w", err)
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var g errgroup.Group
-	next := make(chan peer.ID, len(near))
-	for _, p := range s.slowLast(near) {
-		if !j.has(h, p) {
-			next <- p
-		}
-	}
-	close(next)
-	for range min(j.lease.R, len(near)) - have { // a pusher for each copy that is missing
-		g.Go(func() error {
-			for p := range next {
-				_, err := s.peers.Store(ctx, p, j.lease, b)
-				if err == nil {
-					if j.ack(h, p) >= min(blocks.Quorum, j.lease.R, len(near)) { // safe: the slow ones may hold up the others no longer
-						time.AfterFunc(s.cfg.Linger, cancel)
-					}
-					return nil
-				}
-				s.stumbled(p, err)
-				j.failed(p, err)
-				s.log.Debug("holder did not take a block", "peer", p, "err", err)
-				if ctx.Err() != nil {
-					return nil // what is missing is the next pass's
-				}
+		if len(hs) == s.group || bytes >= groupBytes {
+			if err := flush(); err != nil {
+				return errors.Join(err, g.Wait())
 			}
-			return nil
-		})
+		}
+	}
+	if len(hs) > 0 {
+		if err := flush(); err != nil {
+			return errors.Join(err, g.Wait())
+		}
 	}
 	return g.Wait()
 }

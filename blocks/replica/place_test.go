@@ -25,11 +25,12 @@ import (
 type world struct {
 	ready, changed chan struct{}
 
-	mu    sync.Mutex
-	peers []peer.ID
-	have  map[peer.ID]*blockstest.Mem
-	take  map[peer.ID]func(context.Context) error // nil: at once
-	liar  peer.ID                                 // proves what it does not have
+	mu     sync.Mutex
+	peers  []peer.ID
+	have   map[peer.ID]*blockstest.Mem
+	take   map[peer.ID]func(context.Context) error // nil: at once
+	liar   peer.ID                                 // proves what it does not have
+	offers int                                     // that were made
 }
 
 func newWorld(ids ...peer.ID) *world {
@@ -59,16 +60,34 @@ func (w *world) Seats(ctx context.Context, h mh.Multihash, n int) ([]peer.ID, []
 func (w *world) Ready() <-chan struct{}   { return w.ready }
 func (w *world) Changed() <-chan struct{} { return w.changed }
 
-func (w *world) Store(ctx context.Context, p peer.ID, l blocks.Lease, b blocks.Block) (bool, error) {
+func (w *world) Offer(ctx context.Context, p peer.ID, l blocks.Lease, _ wire.Reason, items []wire.Item, from wire.Lender, tell func(int, wire.Ack)) error {
 	w.mu.Lock()
 	take := w.take[p]
+	w.offers++
 	w.mu.Unlock()
 	if take != nil {
-		if err := take(ctx); err != nil {
-			return false, err
+		err := take(ctx)
+		var no *wire.Refusal
+		switch {
+		case errors.As(err, &no):
+			for i := range items {
+				tell(i, wire.Ack{Status: no.Code, Err: no})
+			}
+			return nil
+		case err != nil:
+			return err
 		}
 	}
-	return true, errors.Join(w.have[p].Put(ctx, b), w.have[p].Hold(ctx, l, b.Hash()))
+	for i, it := range items {
+		err := from.View(ctx, it.Hash, func(data []byte) error {
+			return errors.Join(w.have[p].Put(ctx, blocks.New(cid.Raw, data)), w.have[p].Hold(ctx, l, it.Hash))
+		})
+		if err != nil {
+			return err
+		}
+		tell(i, wire.Ack{Status: wire.Stored})
+	}
+	return nil
 }
 
 func (w *world) States(ctx context.Context, p peer.ID, hs []mh.Multihash) ([]wire.State, error) {
@@ -302,10 +321,10 @@ func TestQuotaIsNotExceeded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		have, err := s.Offer(t.Context(), "a", l, b.Hash(), 100)
-		var no *wire.Refusal
-		if have || want == errors.As(err, &no) || !want && no.Code != wire.Full {
-			t.Fatalf("block %d: have %v, %v; want room %v", i, have, err, want)
+		offer := []wire.Item{{Hash: b.Hash(), Size: 100}}
+		says, err := s.Offer(t.Context(), "a", l, offer)
+		if err != nil || says[0] != map[bool]wire.Status{true: 0, false: wire.Full}[want] {
+			t.Fatalf("block %d: %v, %v; want room %v", i, says, err, want)
 		}
 		if !want {
 			continue
@@ -313,8 +332,8 @@ func TestQuotaIsNotExceeded(t *testing.T) {
 		if err := s.Keep(t.Context(), "a", l, b); err != nil {
 			t.Fatal(err)
 		}
-		if have, err := s.Offer(t.Context(), "a", l, b.Hash(), 100); !have || err != nil {
-			t.Errorf("block %d again: have %v, %v", i, have, err)
+		if says, err := s.Offer(t.Context(), "a", l, offer); err != nil || says[0] != wire.Have {
+			t.Errorf("block %d again: %v, %v", i, says, err)
 		}
 	}
 }

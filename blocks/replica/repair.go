@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -166,13 +167,21 @@ func (s *Set) mend(ctx context.Context, batch []*owed) error {
 	if err := s.askAll(ctx, asks); err != nil {
 		return err
 	}
-	g, ctx := errgroup.WithContext(ctx)
+	gifts := map[peer.ID]map[blocks.LeaseID][]gift{}
 	for _, o := range mine {
-		low := min(blocks.Quorum, o.lease.R)
-		d := plan(s.self, o.seats, o.spare, low, o.state)
-		if !d.elected || len(d.give) == 0 {
+		d := plan(s.self, o.seats, o.spare, min(blocks.Quorum, o.lease.R), o.state)
+		if !d.elected {
 			continue
 		}
+		for _, p := range d.give {
+			if gifts[p] == nil {
+				gifts[p] = map[blocks.LeaseID][]gift{}
+			}
+			gifts[p][o.lease.ID()] = append(gifts[p][o.lease.ID()], gift{o, d.urgent})
+		}
+	}
+	var g errgroup.Group
+	for p, byLease := range gifts {
 		select {
 		case s.window <- struct{}{}:
 		case <-ctx.Done():
@@ -180,11 +189,21 @@ func (s *Set) mend(ctx context.Context, batch []*owed) error {
 		}
 		g.Go(func() error {
 			defer func() { <-s.window }()
-			s.give(ctx, o, d)
+			for _, gs := range byLease {
+				for part := range slices.Chunk(gs, groupBlocks) {
+					s.give(ctx, p, part)
+				}
+			}
 			return nil
 		})
 	}
-	return g.Wait()
+	return errors.Join(g.Wait(), ctx.Err())
+}
+
+// gift is a block that somebody lacks.
+type gift struct {
+	*owed
+	urgent bool
 }
 
 func (o *owed) state(p peer.ID) (wire.State, bool) {
@@ -257,30 +276,41 @@ func (s *Set) askAll(ctx context.Context, asks map[peer.ID][]*owed) error {
 	return ctx.Err()
 }
 
-// give brings a block to those that lack it.
-func (s *Set) give(ctx context.Context, o *owed, d duty) {
-	b, err := s.store.Get(ctx, blocks.Key(o.hash))
-	if err != nil {
-		s.log.Error("held block cannot be read", "key", o.hash.B58String(), "err", err)
-		return
+// give brings p blocks of one lease that it lacks.
+func (s *Set) give(ctx context.Context, p peer.ID, gs []gift) {
+	if s.isSlow(p) {
+		return // the next round asks again
 	}
-	for _, p := range d.give {
-		if s.isSlow(p) {
-			continue // the next round asks again
-		}
-		sent, err := s.peers.Store(ctx, p, o.lease, b)
+	items := make([]wire.Item, 0, len(gs))
+	what := make([]gift, 0, len(gs))
+	for _, o := range gs {
+		n, err := s.store.Size(ctx, o.hash)
 		if err != nil {
-			s.stumbled(p, err)
-			s.log.Debug("holder did not take a block", "peer", p, "err", err)
+			s.log.Error("held block cannot be read", "key", o.hash.B58String(), "err", err)
 			continue
 		}
-		if !sent {
-			continue // somebody else was faster
+		items = append(items, wire.Item{Hash: o.hash, Size: n, Urgent: o.urgent})
+		what = append(what, o)
+	}
+	if len(items) == 0 {
+		return
+	}
+	err := s.peers.Offer(ctx, p, what[0].lease, wire.Repair, items, s.store, func(i int, a wire.Ack) {
+		o := what[i]
+		switch {
+		case a.Peer != "" || a.Status == wire.Have: // somebody else was faster
+		case a.Status != wire.Stored:
+			s.log.Debug("holder did not take a block", "peer", p, "key", o.hash.B58String(), "err", a.Err)
+		default:
+			s.mu.Lock()
+			s.copied.Blocks++
+			s.copied.Bytes += int64(items[i].Size)
+			s.mu.Unlock()
+			s.log.Info("copy restored", "root", o.lease.Root, "key", o.hash.B58String(), "peer", p, "urgent", o.urgent)
 		}
-		s.mu.Lock()
-		s.copied.Blocks++
-		s.copied.Bytes += int64(len(b.RawData()))
-		s.mu.Unlock()
-		s.log.Info("copy restored", "root", o.lease.Root, "key", o.hash.B58String(), "peer", p, "urgent", d.urgent)
+	})
+	if err != nil {
+		s.stumbled(p, err)
+		s.log.Debug("holder did not take blocks", "peer", p, "err", err)
 	}
 }

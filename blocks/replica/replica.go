@@ -1,6 +1,7 @@
 // Package replica keeps each block on the members closest to it.
 //
-//	place.go   the blocks of one put: holders → push → acks → quorum
+//	place.go   the blocks of one put: windows → groups → quorum
+//	group.go   a group of blocks: holders → one offer to each → acks → the next closest
 //	repair.go  the blocks held here, round by round: am I the one? → who lacks it? → give
 //	admit.go   what others bring: near enough? lease? space? → keep
 //	health.go  who can prove what, right now
@@ -40,7 +41,7 @@ type Router interface {
 
 // Peers reaches the other holders.
 type Peers interface {
-	Store(ctx context.Context, p peer.ID, l blocks.Lease, b blocks.Block) (sent bool, err error)
+	Offer(ctx context.Context, p peer.ID, l blocks.Lease, why wire.Reason, items []wire.Item, from wire.Lender, tell func(i int, a wire.Ack)) error
 	States(ctx context.Context, p peer.ID, hs []mh.Multihash) ([]wire.State, error)
 	Prove(ctx context.Context, p peer.ID, nonce []byte, hs []mh.Multihash) ([]wire.Proven, error)
 	Leases(ctx context.Context, p peer.ID, h mh.Multihash) ([]blocks.Lease, error)
@@ -54,7 +55,7 @@ type Config struct {
 	AfterChange time.Duration // from a change among the members to a round; 0 is 1 min
 	PutIdle     time.Duration // a placement without a new ack for this long is short; 0 is 60 s
 	Linger      time.Duration // that a block which is safe waits for its slower holders; 0 is 5 s
-	Window      int           // blocks being pushed at a time, all puts together; 0 is 16
+	Window      int           // blocks being pushed at a time, all puts together; 0 is 2048
 	Quota       int64         // bytes held for others; 0 is 10 GiB, less than 0 no limit
 	Rand        *rand.Rand    // for jitter; nil is seeded by the system
 	Log         *slog.Logger  // nil discards
@@ -77,7 +78,7 @@ func (c Config) withDefaults() Config {
 		c.Quota = 10 << 30
 	}
 	if c.Window == 0 {
-		c.Window = 16
+		c.Window = groups * groupBlocks
 	}
 	if c.Rand == nil {
 		c.Rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
@@ -87,6 +88,9 @@ func (c Config) withDefaults() Config {
 	}
 	return c
 }
+
+// groups is how many groups of blocks are pushed at a time.
+const groups = 16
 
 // Set is the replicas that this peer has a part in.
 type Set struct {
@@ -98,7 +102,8 @@ type Set struct {
 	cfg    Config
 	log    *slog.Logger
 
-	window chan struct{} // a slot for each block being pushed
+	window chan struct{} // a slot for each group of blocks being pushed
+	group  int           // blocks in a group
 	wake   chan struct{} // 1-buffered: a placement was queued
 
 	entering sync.RWMutex // shared from looking at a block to entering why it is held; whole to forget
@@ -114,9 +119,10 @@ type Set struct {
 // New makes the set of the peer self.
 func New(self peer.ID, st blocks.Store, led blocks.Ledger, r Router, p Peers, cfg Config) *Set {
 	cfg = cfg.withDefaults()
+	slots := min(cfg.Window, groups)
 	return &Set{
 		self: self, store: st, ledger: led, router: r, peers: p, cfg: cfg, log: cfg.Log,
-		window: make(chan struct{}, cfg.Window), wake: make(chan struct{}, 1),
+		window: make(chan struct{}, slots), group: min(cfg.Window/slots, wire.Batch), wake: make(chan struct{}, 1),
 		jobs: map[blocks.LeaseID]*Job{}, slow: map[peer.ID]time.Time{},
 	}
 }

@@ -1,15 +1,13 @@
 package wire
 
 import (
-	"bufio"
 	"context"
-	"encoding/binary"
+	"errors"
 	"fmt"
-	"io"
+	"sync"
 	"time"
 
 	"github.com/cairn-network/cairn/blocks"
-	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -17,90 +15,58 @@ import (
 )
 
 // Client asks other peers. Its methods may be called by many goroutines at once.
-type Client struct{ host host.Host }
+type Client struct {
+	host host.Host
+	cfg  Config
+	room *budget // for what comes in
 
-// NewClient asks through h.
-func NewClient(h host.Host) *Client { return &Client{h} }
-
-// Store brings b to p under l. It returns nil once block and lease are on p's
-// disk, and says whether the bytes had to be sent; a no is a [*Refusal].
-func (c *Client) Store(ctx context.Context, p peer.ID, l blocks.Lease, b blocks.Block) (sent bool, err error) {
-	err = c.ask(ctx, p, "store at", func(s network.Stream, r *bufio.Reader) error {
-		msg := appendField([]byte{reqStore}, l.Marshal())
-		msg = appendField(msg, b.Hash())
-		msg = binary.AppendUvarint(msg, uint64(len(b.RawData())))
-		if err := write(s, msg); err != nil {
-			return err
-		}
-		switch ans, err := answer(r); {
-		case err != nil:
-			return err
-		case ans == ansHave:
-			return nil
-		case ans != ansWant:
-			return fmt.Errorf("%w: answer %q to an offer", errForm, ans)
-		}
-		sent = true
-		if err := write(s, b.RawData()); err != nil {
-			return err
-		}
-		_ = s.SetReadDeadline(time.Now().Add(timeout))
-		ans, err := answer(r)
-		if err == nil && ans != ansKept {
-			err = fmt.Errorf("%w: answer %q to data", errForm, ans)
-		}
-		return err
-	})
-	return sent, err
+	mu   sync.Mutex
+	gets map[peer.ID]*getting // guarded by mu: streams on which blocks are asked for
 }
 
-// Fetch gets the block id from p, checked, or NotFound.
-func (c *Client) Fetch(ctx context.Context, p peer.ID, id cid.Cid) (b blocks.Block, err error) {
-	err = c.ask(ctx, p, "fetch from", func(s network.Stream, r *bufio.Reader) error {
-		if err := write(s, appendField([]byte{reqGet}, id.Hash())); err != nil {
-			return err
-		}
-		switch ans, err := r.ReadByte(); {
-		case err != nil:
-			return err
-		case ans == ansNone:
-			return blocks.NotFound(id)
-		case ans != ansBlock:
-			return fmt.Errorf("%w: answer %q to a get", errForm, ans)
-		}
-		size, err := readLen(r, blocks.MaxSize)
+// NewClient asks through h.
+func NewClient(h host.Host, cfg Config) *Client {
+	cfg = cfg.withDefaults()
+	return &Client{host: h, cfg: cfg, room: newBudget(cfg.Room), gets: map[peer.ID]*getting{}}
+}
+
+// Have asks p what it has of each of hs, at most [Batch] of them, and for the proofs,
+// made with nonce, of those of hs that prove names, at most [Proofs]. A proof that p
+// does not give is empty; see [Proof].
+func (c *Client) Have(ctx context.Context, p peer.ID, hs []mh.Multihash, nonce []byte, prove []int) (states []State, proofs [][]byte, err error) {
+	q := have{keys: hs, nonce: nonce}
+	for _, i := range prove {
+		q.prove = append(q.prove, uint32(i))
+	}
+	err = c.ask(ctx, p, "ask", func(l *link) error {
+		r, err := reply[*haveR](l, &q)
 		if err != nil {
 			return err
 		}
-		data, err := readData(r, size, func() { _ = s.SetReadDeadline(time.Now().Add(timeout)) })
-		if err != nil {
+		if err := errors.Join(checkBitmap(r.here, len(hs)), checkBitmap(r.held, len(hs))); err != nil {
 			return err
 		}
-		b, err = blocks.Check(id, data)
-		return err
+		if len(r.proofs) != len(prove) {
+			return malformed("%d proofs, want %d", len(r.proofs), len(prove))
+		}
+		states = make([]State, len(hs))
+		for i := range hs {
+			switch {
+			case bit(r.held, i):
+				states[i] = Held
+			case bit(r.here, i):
+				states[i] = Here
+			}
+		}
+		proofs = r.proofs
+		return nil
 	})
-	return b, err
+	return states, proofs, err
 }
 
 // States asks p what it has of each of hs, at most [Batch] of them.
-func (c *Client) States(ctx context.Context, p peer.ID, hs []mh.Multihash) (states []State, err error) {
-	err = c.ask(ctx, p, "ask", func(s network.Stream, r *bufio.Reader) error {
-		if err := write(s, appendKeys([]byte{reqState}, hs)); err != nil {
-			return err
-		}
-		if err := expect(r, reqState); err != nil {
-			return err
-		}
-		raw := make([]byte, len(hs))
-		if _, err := io.ReadFull(r, raw); err != nil {
-			return err
-		}
-		states = make([]State, len(hs))
-		for i, b := range raw {
-			states[i] = State(min(b, byte(Held)))
-		}
-		return nil
-	})
+func (c *Client) States(ctx context.Context, p peer.ID, hs []mh.Multihash) ([]State, error) {
+	states, _, err := c.Have(ctx, p, hs, nil, nil)
 	return states, err
 }
 
@@ -110,74 +76,93 @@ type Proven struct {
 	MAC   []byte // see [Proof]; empty when State is Absent
 }
 
-// Prove asks p for the proof of each of hs, at most [Batch] of them.
-func (c *Client) Prove(ctx context.Context, p peer.ID, nonce []byte, hs []mh.Multihash) (proofs []Proven, err error) {
-	err = c.ask(ctx, p, "challenge", func(s network.Stream, r *bufio.Reader) error {
-		if err := write(s, appendKeys(appendField([]byte{reqProve}, nonce), hs)); err != nil {
-			return err
+// Prove asks p for the proof of each of hs, at most [Proofs] of them.
+func (c *Client) Prove(ctx context.Context, p peer.ID, nonce []byte, hs []mh.Multihash) ([]Proven, error) {
+	all := make([]int, len(hs))
+	for i := range all {
+		all[i] = i
+	}
+	states, macs, err := c.Have(ctx, p, hs, nonce, all)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Proven, len(hs))
+	for i, mac := range macs {
+		if len(mac) > 0 {
+			out[i] = Proven{states[i], mac}
 		}
-		if err := expect(r, reqProve); err != nil {
-			return err
-		}
-		proofs = make([]Proven, len(hs))
-		for i := range proofs {
-			_ = s.SetReadDeadline(time.Now().Add(timeout)) // the peer reads a block for each
-			state, err := r.ReadByte()
-			if err != nil {
-				return err
-			}
-			mac, err := readField(r, nonceSize)
-			if err != nil {
-				return err
-			}
-			if len(mac) > 0 {
-				proofs[i] = Proven{State(min(state, byte(Held))), mac}
-			}
-		}
-		return nil
-	})
-	return proofs, err
+	}
+	return out, nil
 }
 
 // Leases asks p under which leases it holds h. They are well-formed; whether they
 // stand is for the caller to ask of each.
 func (c *Client) Leases(ctx context.Context, p peer.ID, h mh.Multihash) (ls []blocks.Lease, err error) {
-	err = c.ask(ctx, p, "ask for leases", func(s network.Stream, r *bufio.Reader) error {
-		if err := write(s, appendField([]byte{reqLeases}, h)); err != nil {
-			return err
-		}
-		if err := expect(r, reqLeases); err != nil {
-			return err
-		}
-		n, err := readLen(r, maxLeases)
+	err = c.ask(ctx, p, "ask for leases", func(l *link) error {
+		r, err := reply[*leasesR](l, &leases{h})
 		if err != nil {
 			return err
 		}
-		for range n {
-			l, err := readLease(r)
+		for _, rec := range r.records {
+			one, err := blocks.ParseLease(rec)
 			if err != nil {
-				return err
+				return malformed("%w", err)
 			}
-			ls = append(ls, l)
+			ls = append(ls, one)
 		}
 		return nil
 	})
 	return ls, err
 }
 
+// reply sends q and reads the answer to it.
+func reply[T message](l *link, q message) (r T, err error) {
+	if err := l.send(q); err != nil {
+		return r, err
+	}
+	m, err := l.next(longest)
+	if err != nil {
+		return r, cut(err)
+	}
+	if r, ok := m.(T); ok {
+		return r, nil
+	}
+	return r, unexpected(m)
+}
+
+// unexpected is the error for a message that is no answer to what was asked.
+func unexpected(m message) error {
+	if b, ok := m.(*busy); ok {
+		no := refusal(Busy)
+		no.Retry = time.Duration(b.retryMS) * time.Millisecond
+		return no
+	}
+	return malformed("message %d is no answer", m.number())
+}
+
+// open makes a stream to p.
+func (c *Client) open(ctx context.Context, p peer.ID) (network.Stream, error) {
+	if c.cfg.Conduct.Refused(p) {
+		return nil, refusal(Banned)
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	return c.host.NewStream(ctx, p, Protocol)
+}
+
 // ask opens a stream for one exchange, and ends it with the call or with ctx.
-func (c *Client) ask(ctx context.Context, p peer.ID, what string, exchange func(network.Stream, *bufio.Reader) error) error {
-	open, cancel := context.WithTimeout(ctx, timeout)
-	s, err := c.host.NewStream(open, p, Protocol)
-	cancel()
+func (c *Client) ask(ctx context.Context, p peer.ID, what string, exchange func(*link) error) error {
+	s, err := c.open(ctx, p)
 	if err != nil {
 		return fmt.Errorf("wire: %s %s: %w", what, p, err)
 	}
 	stop := context.AfterFunc(ctx, func() { _ = s.Reset() })
 	defer stop()
-	_ = s.SetDeadline(time.Now().Add(timeout))
-	if err := exchange(s, bufio.NewReader(s)); err != nil {
+	if err := exchange(newLink(s)); err != nil {
 		_ = s.Reset()
+		if errors.Is(err, ErrForm) {
+			c.cfg.Conduct.offence(p, 1)
+		}
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
@@ -186,51 +171,4 @@ func (c *Client) ask(ctx context.Context, p peer.ID, what string, exchange func(
 	_ = s.SetDeadline(time.Now().Add(timeout))
 	_ = s.Close() // everything that was promised has been read
 	return nil
-}
-
-// write sends a message; a large one gets new time as it goes.
-func write(s network.Stream, msg []byte) error {
-	const step = 256 << 10
-	for len(msg) > 0 {
-		n := min(len(msg), step)
-		_ = s.SetWriteDeadline(time.Now().Add(timeout))
-		if _, err := s.Write(msg[:n]); err != nil {
-			return err
-		}
-		msg = msg[n:]
-	}
-	_ = s.SetReadDeadline(time.Now().Add(timeout))
-	return nil
-}
-
-func answer(r *bufio.Reader) (byte, error) {
-	ans, err := r.ReadByte()
-	if err != nil || ans != ansNo {
-		return ans, err
-	}
-	code, err := r.ReadByte()
-	if err != nil {
-		return 0, err
-	}
-	reason, err := readField(r, maxReason)
-	if err != nil {
-		return 0, err
-	}
-	return 0, &Refusal{Code(code), fmt.Sprintf("%q", reason)}
-}
-
-func expect(r *bufio.Reader, want byte) error {
-	ans, err := r.ReadByte()
-	if err == nil && ans != want {
-		err = fmt.Errorf("%w: answer %q, want %q", errForm, ans, want)
-	}
-	return err
-}
-
-func appendKeys(b []byte, hs []mh.Multihash) []byte {
-	b = binary.AppendUvarint(b, uint64(len(hs)))
-	for _, h := range hs {
-		b = appendField(b, h)
-	}
-	return b
 }

@@ -1,25 +1,58 @@
 // Package wire moves blocks between two peers. This is the specification of
-// /cairn/blocks/0.1.0: one stream, one request, one answer.
+// /cairn/blocks/1.0.0.
 //
-// A request is a kind byte and its fields; a field is an unsigned varint length
-// and that many bytes. Keys are multihashes.
+//	Offer → Want → Data… → Ack…      blocks are brought, under a lease
+//	Get   → Data | Miss, any order   blocks are asked for
+//	Have  → HaveR                    what have you of these? prove it
+//	Leases → LeasesR                 under which leases do you hold this?
 //
-//	'S' lease key size     offer    → 'W' want it | 'H' have it, now held under the lease | 'N' code reason
-//	    then, after 'W':   data     → 'K' on the disk | 'N' code reason
-//	'G' key                get      → 'B' data | '-' not here
-//	'Q' count key…         state    → 'Q' and a byte for each key: 0 not here, 1 here, 2 held under a lease
-//	'P' nonce count key…   prove    → 'P' and for each key a state byte and a field: HMAC-SHA256(key = nonce, block), or empty
-//	'L' key                leases   → 'L' count lease…
+// A stream carries one offer, or one get to which wants are added while it runs, or
+// any number of the two questions, one after the other. A frame is an unsigned varint
+// length, at most 64 KiB, and one Msg; a Data is followed by len raw bytes, at most
+// [blocks.MaxSize]. Each limit is read before anything is allocated. Every message has
+// one encoding: fields in order, zero values left out, varints minimal; any other is
+// malformed. Keys are multihashes. An idx counts the items of an offer, or those of
+// all the Gets of a stream, from 0. A bitmap has a bit for each item, lowest bit of
+// the first byte first, and no further ones.
 //
-// size and count are bare varints, code is one byte. A lease has at most
-// [blocks.MaxLeaseSize] bytes, a request without data at most 64 KiB, data at
-// most [blocks.MaxSize]; each limit is read before anything is allocated.
+//	message Msg     { oneof m { Offer offer=1; Want want=2; Data data=3; Ack ack=4; Credit credit=5; Get get=6; Miss miss=7;
+//	                            Cancel cancel=8; Have have=9; HaveR have_r=10; Busy busy=11; Leases leases=12; LeasesR leases_r=13; } }
+//	message Item    { bytes mh=1; uint32 size=2; uint32 flags=3; uint32 kind=4; uint32 r=5; }  // flags 1 FANOUT, 2 URGENT; kind 0 block
+//	message Member  { bytes id=1; repeated bytes addr=2; }                      // at most 8 addresses, 512 bytes
+//	message Offer   { repeated Item items=1; repeated bytes lease_ids=2; bytes lease_record=3; uint32 reason=4; }
+//	message Want    { bytes bitmap=1; uint64 credit=2; repeated Deny deny=3; }
+//	message Deny    { uint32 idx=1; uint32 st=2; repeated Member closer=3; }
+//	message Data    { uint32 idx=1; uint32 len=2; }                             // and len raw bytes
+//	message Ack     { uint32 idx=1; uint32 st=2; uint32 cls=3; bytes peer=4; }  // peer: who says so; empty is the sender
+//	message Credit  { uint64 bytes=1; }
+//	message Get     { repeated Item items=1; uint64 credit=2; }
+//	message Miss    { uint32 idx=1; repeated Member closer=2; }
+//	message Cancel  { uint32 idx=1; }
+//	message Have    { repeated bytes mh=1; bytes nonce=2; repeated uint32 prove=3; }
+//	message HaveR   { bytes bitmap=1; repeated bytes proof=2; bytes held=3; }   // proof: HMAC-SHA256(key = nonce, block), or empty
+//	message Busy    { uint32 retry_ms=1; }
+//	message Leases  { bytes mh=1; }
+//	message LeasesR { repeated bytes record=1; }
 //
-// Whatever arrives is checked against its key before anyone sees it, on both
-// sides, and a peer never keeps bytes it has not asked for: an offer carries none.
-// An 'H' or 'K' says that block and lease are on the disk. Each read, write and
-// close has a deadline, so a silent peer costs one exchange and no more.
+// An offer has at most [Batch] items and carries no bytes, so nobody keeps what it has
+// not asked for. Each item gets one verdict: a Deny in the Want, an Ack HAVE (it is
+// here and now held under the lease), or a bit in the Want and an Ack after its Data.
+// STORED and HAVE say that block and lease are on the disk. Who cannot deliver a
+// wanted item says Cancel. Have asks at most [Batch] keys and proves at most [Proofs].
 //
-// [Serve] runs on libp2p's goroutines, a stream each, and ends with its streams.
-// Not in this version: batches, credit, hints where a block went.
+// Credit is the bytes that the receiver of data has reserved for the sender: it never
+// sends more. In an offer it is granted anew when what came is on the disk, in a get
+// when what came was checked. Each Get item is answered once, by Data or Miss; a
+// cancelled one by Miss unless its Data is on the way. Busy ends a stream: come again
+// later.
+//
+// What breaks these rules resets the stream and is an offence of its peer, counted in
+// one place, [Conduct]: three of them, or one offered block whose bytes were wrong, and
+// the peer is refused for an hour. Whatever arrives is checked against its key before
+// anyone sees it. Each read, write and close has a deadline; data must come and go at
+// about 10 KB/s at least. Peers that are given blocks take turns by bytes.
+//
+// [Serve] runs on libp2p's goroutines, a stream each, with a few more that end with the
+// stream. A [Client]'s calls own theirs; calls that fetch from one peer at the same time
+// share a stream, which ends with the last of them.
 package wire

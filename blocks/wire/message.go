@@ -1,45 +1,81 @@
 package wire
 
 import (
-	"bufio"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/cairn-network/cairn/blocks"
+	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	mh "github.com/multiformats/go-multihash"
 )
 
 // Protocol is the libp2p name of what is spoken here.
-const Protocol protocol.ID = "/cairn/blocks/0.1.0"
+const Protocol protocol.ID = "/cairn/blocks/1.0.0"
 
-// Batch is the most keys in one request.
-const Batch = 512
-
+// The most keys in one request, and the most of them to be proved.
 const (
-	timeout   = 10 * time.Second // for the peer's next step
-	maxKey    = 4 + 64           // code, length and the longest digest that is held
-	maxReason = 256
-	nonceSize = 32
+	Batch  = 512
+	Proofs = 64
 )
 
-// The requests and the answers.
+// The limits and the patience of the protocol.
 const (
-	reqStore  = 'S'
-	reqGet    = 'G'
-	reqState  = 'Q'
-	reqProve  = 'P'
-	reqLeases = 'L'
+	maxFrame  = 64 << 10
+	maxKey    = 4 + 64 // code, length and the longest digest that is held
+	maxLeases = 16     // told of one block
+	maxCloser = 8      // members in one hint
+	maxAddrs  = 8
+	maxMember = 512
+	nonceSize = 32
+	proofSize = 32
 
-	ansWant  = 'W'
-	ansHave  = 'H'
-	ansKept  = 'K'
-	ansNo    = 'N'
-	ansBlock = 'B'
-	ansNone  = '-'
+	streamCredit = 16 << 20 // reserved for one stream at most
+	globalCredit = 64 << 20 // for all streams of one direction
+
+	timeout = 10 * time.Second // for the peer's next step
+	longest = 30 * time.Second // for one that waits for the peer's disk
+)
+
+// Status is what became of a block that was offered.
+type Status uint8
+
+// The ends an offered block can come to. All but the first two are refusals.
+const (
+	Stored         Status = 1 // on the disk, under the lease
+	Have           Status = 2 // was there already, and is now held under the lease
+	Mismatch       Status = 3 // the bytes were wrong
+	Full           Status = 4
+	Quota          Status = 5
+	NotResponsible Status = 6 // not near enough to the key
+	BadLease       Status = 7
+	Banned         Status = 8
+	Unfit          Status = 9  // size, kind or hash function
+	Busy           Status = 10 // not warm yet, or too much at once: later perhaps
+	Failed         Status = 11 // could not write it
+)
+
+var statusText = [...]string{"?", "stored", "already here", "the bytes were wrong", "the space for others is full",
+	"the publisher's share is used up", "not near enough", "the lease is not good", "refused for what it sent before",
+	"size or hash function", "busy", "could not keep it"}
+
+func (s Status) String() string {
+	if int(s) < len(statusText) {
+		return statusText[s]
+	}
+	return fmt.Sprintf("status %d", uint8(s))
+}
+
+// Reason says why blocks are offered.
+type Reason uint8
+
+// The reasons of an offer.
+const (
+	Put     Reason = 1
+	Fanout  Reason = 2
+	Repair  Reason = 3
+	Handoff Reason = 4
 )
 
 // State is what a peer has of a block.
@@ -52,104 +88,123 @@ const (
 	Held   State = 2 // under a lease
 )
 
-// Code says why a peer refuses a block.
-type Code byte
+// Item is a block that is offered. A fan-out item is to be passed on to its other
+// holders by the one it is offered to.
+type Item struct {
+	Hash   mh.Multihash
+	Size   int // bytes
+	Fanout bool
+	Urgent bool
+}
 
-// The reasons.
-const (
-	Unfit          Code = 1 // size or hash function
-	BadLease       Code = 2
-	NotResponsible Code = 3 // not near enough to the key
-	Full           Code = 4
-	Busy           Code = 5 // not warm yet, or too much at once: later perhaps
-	Failed         Code = 6 // could not write it
-	Mismatch       Code = 7 // the bytes were wrong
-)
+// Ack is what became of one item of an offer. Peer is empty, or names the holder of
+// whom the one that was asked says so: that counts once the holder itself confirms it.
+type Ack struct {
+	Status Status
+	Peer   peer.ID
+	Closer []peer.AddrInfo // for a refusal: who is nearer, as the peer believes
+	Err    error           // nil for Stored and Have; else a [*Refusal], or why it was not sent
+}
 
-// Refusal is a peer's no to a block.
+// Refusal is a peer's no to a block, or to all that was asked of it.
 type Refusal struct {
-	Code   Code
+	Code   Status
 	Reason string
+	Retry  time.Duration // when Busy: not before; 0 is not known
+	Closer []peer.AddrInfo
 }
 
 func (r *Refusal) Error() string { return "wire: refused: " + r.Reason }
 
-var errForm = errors.New("wire: malformed message")
+func refusal(s Status) *Refusal { return &Refusal{Code: s, Reason: s.String()} }
 
-func appendField(b, field []byte) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(field))), field...)
+// Missing says that a peer has not got a block, and who may have it, as it believes.
+// [blocks.IsNotFound] holds for it.
+type Missing struct {
+	Key  mh.Multihash
+	Hint []peer.AddrInfo
 }
 
-func readLen(r *bufio.Reader, limit int) (int, error) {
-	n, err := binary.ReadUvarint(r)
-	if err != nil {
-		return 0, fmt.Errorf("wire: length: %w", err)
-	}
-	if n > uint64(limit) {
-		return 0, fmt.Errorf("%w: length %d, limit %d", errForm, n, limit)
-	}
-	return int(n), nil
+func (m *Missing) Error() string { return m.Unwrap().Error() }
+func (m *Missing) Unwrap() error { return blocks.NotFound(blocks.Key(m.Key)) }
+
+// Closer is the hint, for who knows this error only by what it can say.
+func (m *Missing) Closer() []peer.AddrInfo { return m.Hint }
+
+// ErrForm says that a peer broke the rules of the protocol.
+var ErrForm = errors.New("wire: malformed message")
+
+func malformed(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", ErrForm, fmt.Errorf(format, args...))
 }
 
-func readField(r *bufio.Reader, limit int) ([]byte, error) {
-	n, err := readLen(r, limit)
-	if err != nil {
-		return nil, err
+// The messages as they stand in a frame.
+type (
+	item struct {
+		hash               mh.Multihash
+		size               uint32
+		flags, kind, copys uint32
 	}
-	b := make([]byte, n)
-	if _, err := io.ReadFull(r, b); err != nil {
-		return nil, fmt.Errorf("wire: field: %w", err)
+	offer struct {
+		items  []item
+		ids    [][]byte
+		record []byte
+		reason uint32
 	}
-	return b, nil
-}
+	deny struct {
+		idx, status uint32
+		closer      []peer.AddrInfo
+	}
+	want struct {
+		bitmap []byte
+		credit uint64
+		deny   []deny
+	}
+	data struct{ idx, size uint32 }
+	ack  struct {
+		idx, status, class uint32
+		peer               []byte
+	}
+	credit struct{ bytes uint64 }
+	get    struct {
+		items  []item
+		credit uint64
+	}
+	miss struct {
+		idx    uint32
+		closer []peer.AddrInfo
+	}
+	cancel struct{ idx uint32 }
+	have   struct {
+		keys  []mh.Multihash
+		nonce []byte
+		prove []uint32
+	}
+	haveR struct {
+		here   []byte
+		proofs [][]byte
+		held   []byte
+	}
+	busy    struct{ retryMS uint32 }
+	leases  struct{ key mh.Multihash }
+	leasesR struct{ records [][]byte }
+)
 
-// readData takes size bytes in steps; more gives the other side time for each, and
-// nothing is allocated before what came before it has come.
-func readData(r io.Reader, size int, more func()) ([]byte, error) {
-	const step = 256 << 10
-	data := make([]byte, 0, min(size, step))
-	for len(data) < size {
-		more()
-		n := min(size-len(data), step)
-		at := len(data)
-		data = append(data, make([]byte, n)...)
-		if _, err := io.ReadFull(r, data[at:]); err != nil {
-			return nil, fmt.Errorf("wire: data: %w", err)
-		}
-	}
-	return data, nil
-}
+const (
+	flagFanout = 1
+	flagUrgent = 2
+)
 
-func readKey(r *bufio.Reader) (mh.Multihash, error) {
-	b, err := readField(r, maxKey)
-	if err != nil {
-		return nil, err
-	}
-	h, err := mh.Cast(b)
-	if err != nil {
-		return nil, fmt.Errorf("%w: key: %w", errForm, err)
-	}
-	return h, nil
-}
+func bitmap(n int) []byte { return make([]byte, (n+7)/8) }
 
-func readKeys(r *bufio.Reader) ([]mh.Multihash, error) {
-	n, err := readLen(r, Batch)
-	if err != nil {
-		return nil, err
-	}
-	hs := make([]mh.Multihash, n)
-	for i := range hs {
-		if hs[i], err = readKey(r); err != nil {
-			return nil, err
-		}
-	}
-	return hs, nil
-}
+func setBit(b []byte, i int) { b[i/8] |= 1 << (i % 8) }
 
-func readLease(r *bufio.Reader) (blocks.Lease, error) {
-	b, err := readField(r, blocks.MaxLeaseSize)
-	if err != nil {
-		return blocks.Lease{}, err
+func bit(b []byte, i int) bool { return b[i/8]&(1<<(i%8)) != 0 }
+
+// checkBitmap answers an error unless b is one for n items.
+func checkBitmap(b []byte, n int) error {
+	if len(b) != (n+7)/8 || n%8 != 0 && b[len(b)-1]>>(n%8) != 0 {
+		return malformed("bitmap of %d bytes for %d items", len(b), n)
 	}
-	return blocks.ParseLease(b)
+	return nil
 }

@@ -44,9 +44,9 @@ func (f *faulty) Leases(ctx context.Context, h mh.Multihash) ([]blocks.Lease, er
 	return f.Mem.Leases(ctx, h)
 }
 
-func (f *faulty) Offer(ctx context.Context, from peer.ID, l blocks.Lease, h mh.Multihash, n int) (bool, error) {
+func (f *faulty) Offer(ctx context.Context, from peer.ID, l blocks.Lease, items []Item) ([]Status, error) {
 	f.check()
-	return f.keeper.Offer(ctx, from, l, h, n)
+	return f.keeper.Offer(ctx, from, l, items)
 }
 
 // A panic in any of the handlers costs the asker its answer, is counted, and costs nobody
@@ -61,7 +61,7 @@ func TestAPanicInEachHandlerIsCountedAndSurvived(t *testing.T) {
 		var log bytes.Buffer
 		var caught []any
 		c, p := pair(t, func(h host.Host) {
-			t.Cleanup(Serve(h, f, f, f, slog.New(slog.NewTextHandler(&log, nil)), func(v any) { caught = append(caught, v) }))
+			t.Cleanup(Serve(h, f, f, f, Config{Log: slog.New(slog.NewTextHandler(&log, nil)), Caught: func(v any) { caught = append(caught, v) }}))
 		})
 		l := lease(t, b.Cid())
 		for i, handler := range []func() error{

@@ -1,15 +1,10 @@
 package wire
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/binary"
 	"errors"
-	"io"
-	"log/slog"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,7 +14,6 @@ import (
 	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/host"
-	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/x/simlibp2p"
 	"github.com/marcopolo/simnet"
@@ -29,16 +23,27 @@ import (
 // keeper keeps whatever comes, in m.
 type keeper struct{ m *blockstest.Mem }
 
-func (k keeper) Offer(ctx context.Context, _ peer.ID, l blocks.Lease, h mh.Multihash, _ int) (bool, error) {
-	have, err := k.m.Has(ctx, h)
-	if have {
-		err = k.m.Hold(ctx, l, h)
+func (k keeper) Offer(ctx context.Context, _ peer.ID, l blocks.Lease, items []Item) ([]Status, error) {
+	out := make([]Status, len(items))
+	for i, it := range items {
+		if ok, err := k.m.Has(ctx, it.Hash); err != nil {
+			return nil, err
+		} else if ok {
+			out[i] = Have
+			if err := k.m.Hold(ctx, l, it.Hash); err != nil {
+				return nil, err
+			}
+		}
 	}
-	return have, err
+	return out, nil
 }
 
-func (k keeper) Keep(ctx context.Context, _ peer.ID, l blocks.Lease, b blocks.Block) error {
-	return errors.Join(k.m.Put(ctx, b), k.m.Hold(ctx, l, b.Hash()))
+func (k keeper) Keep(ctx context.Context, _ peer.ID, l blocks.Lease, bs ...blocks.Block) error {
+	hs := make([]mh.Multihash, len(bs))
+	for i, b := range bs {
+		hs[i] = b.Hash()
+	}
+	return errors.Join(k.m.Put(ctx, bs...), k.m.Hold(ctx, l, hs...))
 }
 
 func lease(t testing.TB, root cid.Cid) blocks.Lease {
@@ -57,7 +62,12 @@ func lease(t testing.TB, root cid.Cid) blocks.Lease {
 // pair is two hosts that are connected: an asker and a server whose blocks are mem.
 func pair(t *testing.T, serve func(host.Host)) (*Client, peer.ID) {
 	t.Helper()
-	link := simnet.LinkSettings{BitsPerSecond: 100 * simlibp2p.OneMbps}
+	return pairAt(t, 100*simlibp2p.OneMbps, serve)
+}
+
+func pairAt(t *testing.T, bitsPerSecond int, serve func(host.Host)) (*Client, peer.ID) {
+	t.Helper()
+	link := simnet.LinkSettings{BitsPerSecond: bitsPerSecond}
 	sim, meta, err := simlibp2p.SimpleLibp2pNetwork([]simlibp2p.NodeLinkSettingsAndCount{{
 		LinkSettings: simnet.NodeBiDiLinkSettings{Downlink: link, Uplink: link}, Count: 2,
 	}}, simnet.StaticLatency(10*time.Millisecond), simlibp2p.NetworkSettings{})
@@ -71,14 +81,14 @@ func pair(t *testing.T, serve func(host.Host)) (*Client, peer.ID) {
 	if err := a.Connect(t.Context(), peer.AddrInfo{ID: b.ID(), Addrs: b.Addrs()}); err != nil {
 		t.Fatal(err)
 	}
-	return NewClient(a), b.ID()
+	return NewClient(a, Config{}), b.ID()
 }
 
 // A block goes over, is held, is told of, is proved, and comes back.
 func TestBlockGoesOverAndComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, mem := t.Context(), new(blockstest.Mem)
-		c, p := pair(t, func(h host.Host) { t.Cleanup(Serve(h, mem, mem, keeper{mem}, slog.New(slog.DiscardHandler), nil)) })
+		c, p := pair(t, func(h host.Host) { t.Cleanup(Serve(h, mem, mem, keeper{mem}, Config{})) })
 		b, cached := blocks.New(cid.Raw, blockstest.Random(1, blocks.MaxSize)), blocks.New(cid.Raw, []byte("read"))
 		absent := blocks.New(cid.Raw, []byte("absent"))
 		if err := mem.Put(ctx, cached); err != nil {
@@ -118,7 +128,7 @@ func TestBlockGoesOverAndComesBack(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, mem := t.Context(), new(blockstest.Mem)
-		c, p := pair(t, func(h host.Host) { t.Cleanup(Serve(h, mem, mem, keeper{mem}, slog.New(slog.DiscardHandler), nil)) })
+		c, p := pair(t, func(h host.Host) { t.Cleanup(Serve(h, mem, mem, keeper{mem}, Config{})) })
 		b := blocks.New(cid.Raw, []byte("x"))
 		weak, err := mh.Sum([]byte("x"), mh.SHA1, -1)
 		if err != nil {
@@ -131,7 +141,7 @@ func TestRefusals(t *testing.T) {
 		for name, tt := range map[string]struct {
 			l    blocks.Lease
 			b    blocks.Block
-			code Code
+			code Status
 		}{
 			"sha1":    {lease(t, b.Cid()), blocks.Hashed(cid.NewCidV1(cid.Raw, weak), []byte("x")), Unfit},
 			"large":   {lease(t, b.Cid()), blocks.New(cid.Raw, make([]byte, blocks.MaxSize+1)), Unfit},
@@ -154,7 +164,7 @@ func TestRefusals(t *testing.T) {
 func TestPoisonIsNotKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, mem := t.Context(), new(blockstest.Mem)
-		c, p := pair(t, func(h host.Host) { t.Cleanup(Serve(h, mem, mem, keeper{mem}, slog.New(slog.DiscardHandler), nil)) })
+		c, p := pair(t, func(h host.Host) { t.Cleanup(Serve(h, mem, mem, keeper{mem}, Config{})) })
 		b := blocks.New(cid.Raw, []byte("good"))
 		sent, err := c.Store(ctx, p, lease(t, b.Cid()), blocks.Hashed(b.Cid(), []byte("evil")))
 		var no *Refusal
@@ -164,120 +174,6 @@ func TestPoisonIsNotKept(t *testing.T) {
 		for range mem.All(ctx) {
 			t.Error("poison was kept")
 		}
-	})
-}
-
-// A server that lies, is silent, trickles or claims endless lengths costs an error
-// and a bounded time, never wrong bytes.
-func TestHostileServersAreErrorsInTime(t *testing.T) {
-	b := blocks.New(cid.Raw, []byte("good"))
-	say := func(msg ...byte) func(network.Stream) {
-		return func(s network.Stream) { _, _ = s.Write(msg); _ = s.CloseWrite() }
-	}
-	for name, answer := range map[string]func(network.Stream){
-		"wrong bytes":            say(append([]byte{ansBlock, 4}, "evil"...)...),
-		"length 2^63":            say(binary.AppendUvarint([]byte{ansBlock}, 1<<63)...),
-		"length 2^31":            say(binary.AppendUvarint([]byte{ansBlock}, 1<<31)...),
-		"short":                  say(append([]byte{ansBlock, 4}, "go"...)...),
-		"other answer":           say('?'),
-		"nothing":                say(),
-		"silence":                func(network.Stream) {},
-		"reset":                  func(s network.Stream) { _ = s.Reset() },
-		"one byte, then silence": func(s network.Stream) { _, _ = s.Write([]byte{ansBlock}) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c, p := pair(t, func(h host.Host) { h.SetStreamHandler(Protocol, answer) })
-				t0 := time.Now()
-				if got, err := c.Fetch(t.Context(), p, b.Cid()); err == nil {
-					t.Errorf("got %q", got.RawData())
-				}
-				if d := time.Since(t0); d > 2*timeout {
-					t.Errorf("took %v", d)
-				}
-			})
-		})
-	}
-}
-
-// A silent asker is let go of.
-func TestSilentAskerIsLetGo(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		mem := new(blockstest.Mem)
-		c, p := pair(t, func(h host.Host) { t.Cleanup(Serve(h, mem, mem, keeper{mem}, slog.New(slog.DiscardHandler), nil)) })
-		s, err := c.host.NewStream(t.Context(), p, Protocol)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := s.Write([]byte{reqStore}); err != nil {
-			t.Fatal(err)
-		}
-		t0 := time.Now()
-		if _, err := io.ReadAll(s); err == nil {
-			t.Error("closed cleanly, want a reset")
-		}
-		if d := time.Since(t0); d > timeout+time.Second {
-			t.Errorf("held for %v", d)
-		}
-	})
-}
-
-// The answer to one known request is these bytes: a changed one is another protocol.
-func TestGoldenExchange(t *testing.T) {
-	mem, b := new(blockstest.Mem), blocks.New(cid.Raw, []byte("hello"))
-	if err := mem.Put(t.Context(), b); err != nil {
-		t.Fatal(err)
-	}
-	for in, want := range map[string]string{
-		string(appendField([]byte{'G'}, b.Hash())):                "B\x05hello",
-		string(appendKeys([]byte{'Q'}, []mh.Multihash{b.Hash()})): "Q\x01",
-		string(appendField([]byte{'L'}, b.Hash())):                "L\x00",
-	} {
-		var out bytes.Buffer
-		x := exchange{st: mem, led: mem, keeper: keeper{mem}, w: &out, more: func() {}}
-		if err := x.guarded(t.Context(), strings.NewReader(in)); err != nil || out.String() != want {
-			t.Errorf("%q: answered %q, %v; want %q", in, out.String(), err, want)
-		}
-	}
-}
-
-// No bytes from a stranger can make the server panic, or put a block into the
-// store that is not what its key says.
-func FuzzAnswer(f *testing.F) {
-	b := blocks.New(cid.Raw, []byte("hello"))
-	l := lease(f, b.Cid())
-	store := appendField(appendField([]byte{reqStore}, l.Marshal()), b.Hash())
-	f.Add(append(append(store, 5), "hello"...))
-	f.Add(appendField([]byte{reqGet}, b.Hash()))
-	f.Add(appendKeys([]byte{reqState}, []mh.Multihash{b.Hash()}))
-	f.Add(appendKeys(appendField([]byte{reqProve}, make([]byte, nonceSize)), []mh.Multihash{b.Hash()}))
-	f.Fuzz(func(t *testing.T, in []byte) {
-		mem := new(blockstest.Mem)
-		x := exchange{st: mem, led: mem, keeper: keeper{mem}, w: io.Discard, more: func() {}}
-		if err := x.guarded(t.Context(), bytes.NewReader(in)); err != nil && strings.Contains(err.Error(), "panic") {
-			t.Fatal(err)
-		}
-		for h := range mem.All(t.Context()) {
-			got, err := mem.Get(t.Context(), blocks.Key(h))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := blocks.Check(blocks.Key(h), got.RawData()); err != nil {
-				t.Fatal(err)
-			}
-		}
-	})
-}
-
-// No answer from a stranger can make the asker panic or allocate beyond the limits.
-func FuzzReadField(f *testing.F) {
-	f.Add([]byte{5, 'h', 'e', 'l', 'l', 'o'})
-	f.Fuzz(func(t *testing.T, in []byte) {
-		if b, err := readField(bufio.NewReader(bytes.NewReader(in)), 64); err == nil && len(b) > 64 {
-			t.Fatalf("%d bytes", len(b))
-		}
-		_, _ = readKeys(bufio.NewReader(bytes.NewReader(in)))
-		_, _ = readLease(bufio.NewReader(bytes.NewReader(in)))
 	})
 }
 
@@ -299,24 +195,24 @@ func TestOnePeerDoesNotCrowdOutTheOthers(t *testing.T) {
 		sim.Start()
 		server, crowd, guest := meta.Nodes[0], meta.Nodes[1], meta.Nodes[2]
 		t.Cleanup(func() { _ = errors.Join(server.Close(), crowd.Close(), guest.Close()); sim.Close() })
-		t.Cleanup(Serve(server, mem, mem, keeper{mem}, slog.New(slog.DiscardHandler), nil))
+		t.Cleanup(Serve(server, mem, mem, keeper{mem}, Config{}))
 		for _, h := range []host.Host{crowd, guest} {
 			if err := h.Connect(ctx, peer.AddrInfo{ID: server.ID(), Addrs: server.Addrs()}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		for range 2 * inHand {
+		for range 4 * perPeer {
 			s, err := crowd.NewStream(ctx, server.ID(), Protocol)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := s.Write([]byte{reqGet}); err != nil {
+			if _, err := s.Write([]byte{1}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		time.Sleep(time.Second)
 		t0 := time.Now()
-		if _, err := NewClient(guest).Fetch(ctx, server.ID(), b.Cid()); err != nil {
+		if _, err := NewClient(guest, Config{}).Fetch(ctx, server.ID(), b.Cid()); err != nil {
 			t.Fatal(err)
 		}
 		if d := time.Since(t0); d > time.Second {

@@ -176,7 +176,8 @@ func mentions(t *testing.T, path, name string) (found bool) {
 	ast.Inspect(f, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.SelectorExpr:
-			found = found || n.Sel.Name == name
+			room, ok := n.X.(*ast.Ident)
+			found = found || n.Sel.Name == name && ok && room.Name == "blocks"
 		case *ast.CallExpr:
 			id, ok := n.Fun.(*ast.Ident)
 			found = found || ok && id.Name == name

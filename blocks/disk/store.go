@@ -230,8 +230,22 @@ func (s *Store) write(ctx context.Context, bs []blocks.Block) (others []*flight,
 	}
 	// What was found there before the flight began may have been written since,
 	// by a flight that has ended: twice does no harm.
-	_, err = s.log.Append(ctx, recs...)
+	if _, err = s.log.Append(ctx, recs...); err == nil {
+		s.mended(recs)
+	}
 	return others, err
+}
+
+// mended forgets that what was just written had been found wrong.
+func (s *Store) mended(recs []seglog.Record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.bad) == 0 {
+		return
+	}
+	for _, r := range recs {
+		delete(s.bad, string(r.Key))
+	}
 }
 
 // writable answers why nothing may be written.

@@ -20,7 +20,7 @@ type Swept struct {
 }
 
 const (
-	sweptTogether = 256     // blocks that are forgotten with one sync
+	sweptTogether = 128     // blocks that are forgotten with one sync
 	sweptOldest   = 1 << 16 // blocks that are put in order at a time
 )
 
@@ -31,7 +31,8 @@ const (
 // Whatever a Put or a Hold names that is under way when the sweep begins, or
 // begins before it ends, is spared. What was put before, and will be pinned or
 // held only later, only the caller knows: the keep that mark answers must know
-// it too. keep is asked once for each block, at the time it would be forgotten.
+// it too: keep is asked about a block shortly before it would be forgotten, and
+// may be asked again.
 func (s *Store) Sweep(ctx context.Context, mark func(ctx context.Context) (keep func(mh.Multihash) bool, err error), want int64) (Swept, error) {
 	sw, err := s.sweep(ctx, mark, want)
 	if err != nil {
@@ -80,7 +81,7 @@ func (s *Store) sweep(ctx context.Context, mark func(ctx context.Context) (func(
 	return sw, nil
 }
 
-func (s *Store) sweepAll(ctx context.Context, keep func(mh.Multihash) bool, rest func(context.Context)) (sw Swept, err error) {
+func (s *Store) sweepAll(ctx context.Context, keep func(mh.Multihash) bool, rest func(context.Context) bool) (sw Swept, err error) {
 	var from []byte
 	for {
 		if err := ctx.Err(); err != nil {

@@ -73,6 +73,11 @@ func Check(c cid.Cid, data []byte) (Block, error) {
 // the house holds them to it.
 func Hashed(c cid.Cid, data []byte) Block { return Block{c, data} }
 
+// Stored makes a block of bytes that a store read back whole, under the key that
+// they hashed to when they came in. Only blocks/disk, which checks a sum of every
+// record, may call it; a test of the house holds it to it.
+func Stored(c cid.Cid, data []byte) Block { return Block{c, data} }
+
 // Fit reports whether a block with key h and the given size in bytes may be
 // held for others: SHA2-256, SHA2-512, BLAKE3 or BLAKE2b-256 of 32 to 64 bytes,
 // minimally encoded, and at most [MaxSize]. It answers [ErrUnfit] with what is wrong.

@@ -135,10 +135,10 @@ func TestNotFoundIsFoundInEveryWrapping(t *testing.T) {
 	}
 }
 
-// Only who has just hashed bytes may say that they were hashed. The fault
-// injector lies on purpose.
-func TestOnlySplittersCallHashed(t *testing.T) {
-	allowed := []string{"blocks/dag", "blocks/blockstest"}
+// Only who has just hashed bytes, or who has their checksum, may say that they
+// were hashed. The fault injector lies on purpose.
+func TestOnlySplittersAndTheStoreMakeBlocksUnchecked(t *testing.T) {
+	allowed := map[string][]string{"Hashed": {"blocks/dag", "blocks/blockstest"}, "Stored": {"blocks/disk"}}
 	top := moduleRoot(t)
 	files := 0
 	err := filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
@@ -153,8 +153,10 @@ func TestOnlySplittersCallHashed(t *testing.T) {
 			return err
 		}
 		files++
-		if mentionsHashed(t, path) && !slices.Contains(allowed, filepath.ToSlash(filepath.Dir(rel))) {
-			t.Errorf("%s mentions blocks.Hashed: only %v may", rel, allowed)
+		for name, rooms := range allowed {
+			if mentions(t, path, name) && !slices.Contains(rooms, filepath.ToSlash(filepath.Dir(rel))) {
+				t.Errorf("%s mentions blocks.%s: only %v may", rel, name, rooms)
+			}
 		}
 		return nil
 	})
@@ -163,9 +165,9 @@ func TestOnlySplittersCallHashed(t *testing.T) {
 	}
 }
 
-// mentionsHashed reports whether a file has Hashed as a selector, whatever the
-// name under which it imports blocks; or calls it within the package.
-func mentionsHashed(t *testing.T, path string) (found bool) {
+// mentions reports whether a file has name as a selector, whatever the name under
+// which it imports blocks; or calls it within the package.
+func mentions(t *testing.T, path, name string) (found bool) {
 	t.Helper()
 	f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
 	if err != nil {
@@ -174,10 +176,10 @@ func mentionsHashed(t *testing.T, path string) (found bool) {
 	ast.Inspect(f, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.SelectorExpr:
-			found = found || n.Sel.Name == "Hashed"
+			found = found || n.Sel.Name == name
 		case *ast.CallExpr:
 			id, ok := n.Fun.(*ast.Ident)
-			found = found || ok && id.Name == "Hashed"
+			found = found || ok && id.Name == name
 		}
 		return true
 	})

@@ -14,8 +14,8 @@ var house = map[string]string{
 	"blocks":              "",
 	"blocks/blockstest":   "blocks",
 	"blocks/dag":          "blocks",
-	"blocks/disk":         "blocks",
-	"blocks/disk/crashfs": "",
+	"blocks/disk/seglog":  "",
+	"blocks/disk":         "blocks blocks/disk/seglog",
 	"dht/keyspace":        "",
 	"blocks/wire":         "blocks",
 	"blocks/fetch":        "blocks dht/keyspace",
@@ -31,6 +31,7 @@ var house = map[string]string{
 	"web/ui":              "",
 	"web":                 "web/api web/gateway web/ui",
 	"cmd/cairn":           "blocks node node/host web web/api web/api/client",
+	"blocks/disk/crashfs": "",
 }
 
 func TestArchitecture(t *testing.T) {

@@ -129,8 +129,8 @@ func TestTheLedgerSaysItIsFullInsteadOfDying(t *testing.T) {
 	}
 }
 
-// A disk that fills up behind our back, so that pebble's own write fails.
-func TestALedgerThatFailedStaysFailed(t *testing.T) {
+// A disk that fills up behind our back, so that the write itself fails.
+func TestALogThatFailedGoesOnWhenThereIsRoom(t *testing.T) {
 	dir := small(t, 16)
 	s, err := disk.Open(filepath.Join(dir, "store"), disk.Config{Reserve: 4})
 	if err != nil {
@@ -141,14 +141,39 @@ func TestALedgerThatFailedStaysFailed(t *testing.T) {
 		t.Fatalf("got %v, want a full disk", err)
 	}
 	var first error
+	var held []blocks.Block
 	for i := uint64(0); i < 20_000 && first == nil; i++ {
 		b := block(i, 10)
-		first = s.Hold(t.Context(), blockstest.Lease(1, i, b.Cid(), testStart), b.Hash())
+		if first = s.Hold(t.Context(), blockstest.Lease(1, i, b.Cid(), testStart), b.Hash()); first == nil {
+			held = append(held, b)
+		}
 	}
 	if !errors.Is(first, blocks.ErrFull) {
 		t.Fatalf("got %v, want ErrFull", first)
 	}
-	if err := s.Unpin(t.Context(), block(1, 10).Cid()); err == nil {
-		t.Error("a write after the failure was promised")
+	b := block(1<<20, 10)
+	l := blockstest.Lease(1, 1, b.Cid(), testStart)
+	if err := s.Hold(t.Context(), l, b.Hash()); !errors.Is(err, blocks.ErrFull) {
+		t.Fatalf("got %v, want ErrFull as long as there is no room", err)
+	}
+	if err := os.Remove(filepath.Join(dir, "others")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Hold(t.Context(), l, b.Hash()); err != nil {
+		t.Fatalf("with room again: %v", err)
+	}
+	for range 2 {
+		for _, b := range append(held, b) {
+			if ls, err := s.Leases(t.Context(), b.Hash()); err != nil || len(ls) != 1 {
+				t.Fatalf("got %d leases, %v; want what was promised", len(ls), err)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if s, err = disk.Open(filepath.Join(dir, "store"), disk.Config{Reserve: 4}); err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
 	}
 }

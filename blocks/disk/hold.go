@@ -8,10 +8,14 @@ import (
 	"slices"
 
 	"github.com/cairn-network/cairn/blocks"
+	"github.com/cairn-network/cairn/blocks/disk/seglog"
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/ipfs/go-cid"
 	mh "github.com/multiformats/go-multihash"
 )
+
+// holdSize is how many bytes of keys one record of a lease has at most.
+const holdSize = 256 << 10
 
 // Hold enters hs under l.
 func (s *Store) Hold(ctx context.Context, l blocks.Lease, hs ...mh.Multihash) error {
@@ -19,35 +23,41 @@ func (s *Store) Hold(ctx context.Context, l blocks.Lease, hs ...mh.Multihash) er
 		if _, err := mh.Decode(h); err != nil {
 			return fmt.Errorf("disk: hold: key %x: %w", []byte(h), err)
 		}
+		if len(h) > seglog.MaxKey {
+			return fmt.Errorf("disk: hold: %w: key of %d bytes", blocks.ErrUnfit, len(h))
+		}
 	}
-	id, fresh := l.ID(), int64(0)
-	err := s.commit(ctx, "hold", func(b *pebble.Batch) (err error) {
-		if fresh, err = s.ledger.unheld(hs); err != nil {
-			return err
+	return s.commit(ctx, "hold", func() ([]seglog.Record, error) {
+		if err := s.flights.touch(ctx, hs); err != nil {
+			return nil, err
 		}
-		old, ok, err := getLease(s.ledger.db, id)
-		if err != nil {
-			return err
+		id := l.ID()
+		var recs []seglog.Record
+		switch old, ok, err := getLease(s.index.db, id); {
+		case err != nil:
+			return nil, err
+		case !ok || l.Seq > old.Seq:
+			recs = append(recs, seglog.Record{Kind: kindLease, Key: id[:], Data: l.Marshal()})
 		}
-		if !ok || l.Seq > old.Seq {
-			if err := b.Set(key(byID, id[:]), l.Marshal(), nil); err != nil {
-				return err
-			}
-		}
+		var keys []byte
 		for _, h := range hs {
-			if err := b.Set(key(byHash, h, id[:]), nil, nil); err != nil {
-				return err
+			held, err := has(s.index.db, key(byHash, h, id[:]))
+			if err != nil {
+				return nil, err
 			}
-			if err := b.Set(key(underID, id[:], h), nil, nil); err != nil {
-				return err
+			if held {
+				continue
+			}
+			if keys = appendHold(keys, h); len(keys) >= holdSize {
+				recs = append(recs, seglog.Record{Kind: kindHold, Key: id[:], Data: keys})
+				keys = nil
 			}
 		}
-		return nil
+		if len(keys) > 0 {
+			recs = append(recs, seglog.Record{Kind: kindHold, Key: id[:], Data: keys})
+		}
+		return recs, nil
 	})
-	if err == nil {
-		s.ledger.held.Add(fresh)
-	}
-	return err
 }
 
 // Pin writes p.
@@ -56,30 +66,38 @@ func (s *Store) Pin(ctx context.Context, p blocks.Pin) error {
 	if err != nil {
 		return fmt.Errorf("disk: pin: %w", err)
 	}
-	return s.commit(ctx, "pin", func(b *pebble.Batch) error {
-		return b.Set(key(byRoot, p.Root.Bytes()), value, nil)
+	return s.commit(ctx, "pin", func() ([]seglog.Record, error) {
+		return []seglog.Record{{Kind: kindPin, Key: p.Root.Bytes(), Data: value}}, nil
 	})
 }
 
 // Unpin forgets the pin of root.
 func (s *Store) Unpin(ctx context.Context, root cid.Cid) error {
-	return s.commit(ctx, "unpin", func(b *pebble.Batch) error {
-		return b.Delete(key(byRoot, root.Bytes()), nil)
+	return s.commit(ctx, "unpin", func() ([]seglog.Record, error) {
+		p, ok, err := s.index.place(key(byRoot, root.Bytes()))
+		if err != nil || !ok || p.state == gone {
+			return nil, err
+		}
+		return []seglog.Record{{Kind: kindUnpin, Key: root.Bytes()}}, nil
 	})
 }
 
-// commit writes what fill puts into a batch, all or nothing.
-func (s *Store) commit(ctx context.Context, what string, fill func(*pebble.Batch) error) error {
+// commit writes the records that make gives.
+func (s *Store) commit(ctx context.Context, what string, records func() ([]seglog.Record, error)) error {
 	err := s.enter()
 	if err == nil {
 		defer s.users.Done()
-		err = ctx.Err()
+		err = errors.Join(ctx.Err(), s.writable())
 	}
 	if err == nil {
 		err = s.room(s.cfg.Reserve / 4)
 	}
+	var recs []seglog.Record
 	if err == nil {
-		err = s.ledger.commit(fill)
+		recs, err = records()
+	}
+	if err == nil && len(recs) > 0 {
+		_, err = s.log.Append(ctx, recs...)
 	}
 	if err != nil {
 		return fmt.Errorf("disk: %s: %w", what, spaced(err))
@@ -87,8 +105,22 @@ func (s *Store) commit(ctx context.Context, what string, fill func(*pebble.Batch
 	return nil
 }
 
+// Count is how many blocks are held.
+func (s *Store) Count() int64 { return s.index.held.Load() }
+
 func key(prefix string, parts ...[]byte) []byte {
 	return slices.Concat(append([][]byte{[]byte(prefix)}, parts...)...)
+}
+
+func has(r pebble.Reader, k []byte) (bool, error) {
+	_, done, err := r.Get(k)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, done.Close()
 }
 
 func getLease(r pebble.Reader, id blocks.LeaseID) (l blocks.Lease, ok bool, err error) {
@@ -99,6 +131,9 @@ func getLease(r pebble.Reader, id blocks.LeaseID) (l blocks.Lease, ok bool, err 
 	if err != nil {
 		return l, false, err
 	}
-	l, err = blocks.ParseLease(value)
+	_, text, err := parsePlace(value)
+	if err == nil {
+		l, err = blocks.ParseLease(text)
+	}
 	return l, true, errors.Join(err, done.Close())
 }

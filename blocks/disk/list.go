@@ -9,7 +9,6 @@ import (
 	"iter"
 
 	"github.com/cairn-network/cairn/blocks"
-	"github.com/cockroachdb/pebble/v2"
 	mh "github.com/multiformats/go-multihash"
 )
 
@@ -18,9 +17,9 @@ const idSize = len(blocks.LeaseID{})
 // Leases gives the leases under which h is held, in order of their ids.
 func (s *Store) Leases(ctx context.Context, h mh.Multihash) ([]blocks.Lease, error) {
 	var out []blocks.Lease
-	err := s.scan(ctx, key(byHash, h), func(r pebble.Reader, k, _ []byte) (bool, error) {
+	err := s.scan(ctx, key(byHash, h), func(k, _ []byte) (bool, error) {
 		id := blocks.LeaseID(k[len(k)-idSize:])
-		l, ok, err := getLease(r, id)
+		l, ok, err := getLease(s.index.db, id)
 		if err == nil && !ok {
 			err = fmt.Errorf("lease %s is missing", id)
 		}
@@ -39,7 +38,7 @@ func (s *Store) Held(ctx context.Context) iter.Seq2[blocks.Holding, error] {
 		var at blocks.Holding
 		known := make(map[blocks.LeaseID]blocks.Lease)
 		more := true
-		err := s.scan(ctx, []byte(byHash), func(r pebble.Reader, k, _ []byte) (bool, error) {
+		err := s.scan(ctx, []byte(byHash), func(k, _ []byte) (bool, error) {
 			h, id := k[len(byHash):len(k)-idSize], blocks.LeaseID(k[len(k)-idSize:])
 			if !bytes.Equal(h, at.Hash) {
 				if at.Hash != nil {
@@ -50,7 +49,7 @@ func (s *Store) Held(ctx context.Context) iter.Seq2[blocks.Holding, error] {
 			l, ok := known[id]
 			if !ok {
 				var err error
-				if l, ok, err = getLease(r, id); err != nil || !ok {
+				if l, ok, err = getLease(s.index.db, id); err != nil || !ok {
 					return false, errors.Join(err, fmt.Errorf("lease %s cannot be read", id))
 				}
 				known[id] = l
@@ -72,7 +71,7 @@ func (s *Store) Held(ctx context.Context) iter.Seq2[blocks.Holding, error] {
 func (s *Store) Under(ctx context.Context, id blocks.LeaseID) iter.Seq2[mh.Multihash, error] {
 	return func(yield func(mh.Multihash, error) bool) {
 		prefix := key(underID, id[:])
-		err := s.scan(ctx, prefix, func(_ pebble.Reader, k, _ []byte) (bool, error) {
+		err := s.scan(ctx, prefix, func(k, _ []byte) (bool, error) {
 			return yield(bytes.Clone(k[len(prefix):]), nil), nil
 		})
 		if err != nil {
@@ -84,9 +83,13 @@ func (s *Store) Under(ctx context.Context, id blocks.LeaseID) iter.Seq2[mh.Multi
 // Pins yields every pin, as it was when the loop began.
 func (s *Store) Pins(ctx context.Context) iter.Seq2[blocks.Pin, error] {
 	return func(yield func(blocks.Pin, error) bool) {
-		err := s.scan(ctx, []byte(byRoot), func(_ pebble.Reader, _, value []byte) (bool, error) {
-			var p blocks.Pin
-			if err := json.Unmarshal(value, &p); err != nil {
+		err := s.scan(ctx, []byte(byRoot), func(_, value []byte) (bool, error) {
+			at, text, err := parsePlace(value)
+			if err != nil || at.state != there {
+				return true, err
+			}
+			p, err := parsePin(text)
+			if err != nil {
 				return false, err
 			}
 			return yield(p, nil), nil
@@ -97,32 +100,28 @@ func (s *Store) Pins(ctx context.Context) iter.Seq2[blocks.Pin, error] {
 	}
 }
 
+func parsePin(text []byte) (p blocks.Pin, err error) {
+	err = json.Unmarshal(text, &p)
+	return p, err
+}
+
 // scan calls each for the entries below prefix in order, until it wants no more.
 // k and value are good for the call only.
-func (s *Store) scan(ctx context.Context, prefix []byte, each func(r pebble.Reader, k, value []byte) (bool, error)) (err error) {
+func (s *Store) scan(ctx context.Context, prefix []byte, each func(k, value []byte) (bool, error)) error {
 	if err := s.enter(); err != nil {
 		return err
 	}
 	defer s.users.Done()
-	snap := s.ledger.db.NewSnapshot()
-	defer func() { err = errors.Join(err, snap.Close()) }()
-	it, err := snap.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: prefix})
-	if err != nil {
+	if f := s.index.failed.Load(); f != nil {
+		return f
+	}
+	if err := ctx.Err(); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, it.Close()) }()
-	for ok := it.First(); ok && bytes.HasPrefix(it.Key(), prefix); ok = it.Next() {
+	return scanPrefix(s.index.db, prefix, func(k, value []byte) (bool, error) {
 		if err := ctx.Err(); err != nil {
-			return err
+			return false, err
 		}
-		value, err := it.ValueAndErr()
-		if err != nil {
-			return err
-		}
-		more, err := each(snap, it.Key(), value)
-		if err != nil || !more {
-			return err
-		}
-	}
-	return it.Error()
+		return each(k, value)
+	})
 }

@@ -6,64 +6,140 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
+	"time"
 
 	"github.com/cairn-network/cairn/blocks"
-	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/ipfs/boxo/datastore/dshelp"
+	"github.com/cairn-network/cairn/blocks/disk/seglog"
 	"github.com/ipfs/go-cid"
-	"github.com/ipfs/go-datastore"
-	"github.com/ipfs/go-datastore/query"
 	mh "github.com/multiformats/go-multihash"
-	"golang.org/x/sync/errgroup"
 )
 
-// parallel is how many blocks of one Put are written at a time: most of the time
-// of each goes into two syncs, which the disk does together.
-const parallel = 8
+// patience is how long a read waits for its finding to be written down.
+const patience = 5 * time.Second
 
 // Get gives the block of c, checked.
 func (s *Store) Get(ctx context.Context, c cid.Cid) (blocks.Block, error) {
-	if err := s.enter(); err != nil {
-		return blocks.Block{}, fmt.Errorf("disk: get: %w", err)
-	}
-	defer s.users.Done()
-	k, _ := s.files.key(c.Hash())
-	data, err := s.read(ctx, k)
-	if errors.Is(err, datastore.ErrNotFound) {
-		return blocks.Block{}, blocks.NotFound(c)
-	}
+	var data []byte
+	err := s.read(ctx, c.Hash(), func(n int) []byte { return make([]byte, n) }, func(d []byte) error { data = d; return nil })
 	if err != nil {
 		return blocks.Block{}, fmt.Errorf("disk: get %s: %w", c, err)
 	}
-	b, err := blocks.Check(c, data)
-	if errors.Is(err, blocks.ErrMismatch) {
-		s.files.markBad(c.Hash())
-		s.cfg.Log.Error("block is corrupt on disk", "cid", c)
-	}
-	if err != nil {
-		return blocks.Block{}, fmt.Errorf("disk: get: %w", err)
-	}
-	return b, nil
-}
-
-func (s *Store) read(ctx context.Context, k datastore.Key) ([]byte, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	return s.files.ds.Get(ctx, k)
+	return blocks.Stored(c, data), nil
 }
 
 // View lends the checked bytes of h to use.
 func (s *Store) View(ctx context.Context, h mh.Multihash, use func([]byte) error) error {
-	b, err := s.Get(ctx, blocks.Key(h))
-	if err != nil {
-		return err
+	var lent *[]byte
+	give := func() {
+		if lent != nil {
+			s.buffers.put(lent)
+			lent = nil
+		}
 	}
-	return use(b.RawData())
+	defer give()
+	var mine error
+	err := s.read(ctx, h, func(n int) []byte {
+		give()
+		lent = s.buffers.get(n)
+		return *lent
+	}, func(d []byte) error { mine = use(d); return nil })
+	if err != nil {
+		return fmt.Errorf("disk: view: %w", err)
+	}
+	return mine
 }
 
-// Put keeps bs: each is on the disk, with its name, when it answers nil.
+// errCorrupt is what a block is that was found wrong: as good as absent.
+func errCorrupt(h mh.Multihash) error {
+	return fmt.Errorf("%w on disk: %w", blocks.ErrMismatch, blocks.NotFound(blocks.Key(h)))
+}
+
+// read reads the block h into what buffer gives, and lends it to use.
+func (s *Store) read(ctx context.Context, h mh.Multihash, buffer func(int) []byte, use func([]byte) error) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.users.Done()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	for {
+		p, err := s.find(h)
+		if err != nil {
+			return err
+		}
+		data, err := s.log.Read(p.pos, h, p.n, buffer(int(seglog.Size(len(h), p.n))))
+		if err == nil {
+			s.noteRead(h)
+			return use(data)
+		}
+		if !errors.Is(err, seglog.ErrDamaged) && !errors.Is(err, seglog.ErrGone) {
+			return err
+		}
+		// Deleted or moved while we read: look again.
+		if again, err2 := s.find(h); err2 != nil || again != p {
+			if err2 != nil {
+				return err2
+			}
+			continue
+		}
+		if data != nil && s.hashes(h, data) {
+			return use(data) // the checksum has rotted, the bytes have not
+		}
+		s.condemn(ctx, h, p, err)
+		return errCorrupt(h)
+	}
+}
+
+// hashes reports whether data hashes to h.
+func (s *Store) hashes(h mh.Multihash, data []byte) bool {
+	_, err := blocks.Check(blocks.Key(h), data)
+	return err == nil
+}
+
+// find is where the block h is, or why it is not.
+func (s *Store) find(h mh.Multihash) (place, error) {
+	p, ok, err := s.index.get(h)
+	switch {
+	case err != nil:
+		return p, err
+	case !ok || p.state == gone:
+		return p, blocks.NotFound(blocks.Key(h))
+	case p.state != there || s.isBad(h, p.seq):
+		return p, errCorrupt(h)
+	}
+	return p, nil
+}
+
+func (s *Store) isBad(h mh.Multihash, seq uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, ok := s.bad[string(h)]
+	return ok && at == seq
+}
+
+// condemn enters that the block h at p is wrong, here at once and, if the log
+// can be written, for good.
+func (s *Store) condemn(ctx context.Context, h mh.Multihash, p place, why error) {
+	s.cfg.Log.Error("block is corrupt on disk", "cid", blocks.Key(h), "err", why)
+	s.mu.Lock()
+	s.bad[string(h)] = p.seq
+	s.mu.Unlock()
+	if s.cfg.ReadOnly {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	if _, err := s.log.Append(ctx, seglog.Record{Kind: kindBad, Key: h, Seq: p.seq}); err != nil {
+		s.cfg.Log.Debug("the log does not say yet that a block is corrupt", "err", err)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.bad, string(h))
+}
+
+// Put keeps bs: each is on the disk when it answers nil.
 func (s *Store) Put(ctx context.Context, bs ...blocks.Block) error {
 	if err := s.enter(); err != nil {
 		return fmt.Errorf("disk: put: %w", err)
@@ -76,56 +152,89 @@ func (s *Store) Put(ctx context.Context, bs ...blocks.Block) error {
 }
 
 func (s *Store) put(ctx context.Context, bs []blocks.Block) error {
-	if err := ctx.Err(); err != nil {
+	if err := errors.Join(ctx.Err(), s.writable()); err != nil {
 		return err
 	}
-	seen, total := make(map[string]bool, len(bs)), int64(0)
-	bs = slices.DeleteFunc(slices.Clone(bs), func(b blocks.Block) bool {
-		again := seen[string(b.Hash())]
-		seen[string(b.Hash())] = true
-		if !again {
-			total += int64(len(b.RawData()))
+	hs := make([]mh.Multihash, len(bs))
+	for i, b := range bs {
+		hs[i] = b.Hash()
+		if n := len(b.RawData()); n > seglog.MaxData || len(hs[i]) > seglog.MaxKey || len(hs[i]) == 0 {
+			return fmt.Errorf("%w: %d bytes under a key of %d", blocks.ErrUnfit, n, len(hs[i]))
 		}
-		return again
-	})
-	if err := s.room(s.cfg.Reserve + total); err != nil {
+	}
+	if err := s.flights.touch(ctx, hs); err != nil {
 		return err
 	}
-	if err := s.files.mkdirs(bs); err != nil {
-		return err
-	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(parallel)
-	for _, b := range bs {
-		g.Go(func() error {
-			if err := ctx.Err(); err != nil {
+	for {
+		absent, err := s.absent(bs)
+		if err != nil || len(absent) == 0 {
+			return err
+		}
+		others, err := s.write(ctx, absent)
+		if err != nil {
+			return err
+		}
+		for _, o := range others {
+			if err := o.wait(ctx); err != nil {
 				return err
 			}
-			return s.files.put(ctx, b)
-		})
+		}
+		if len(others) == 0 {
+			return nil
+		}
+		bs = absent // those of others may have failed
 	}
-	return g.Wait()
 }
 
-// room answers ErrFull unless n bytes of the disk are free.
-func (s *Store) room(n int64) error {
-	u, err := vfs.Default.GetDiskUsage(s.dir)
-	if err != nil {
-		return err
+// absent picks those of bs that are not here, or wrong.
+func (s *Store) absent(bs []blocks.Block) (out []blocks.Block, err error) {
+	for _, b := range bs {
+		p, ok, err := s.index.get(b.Hash())
+		if err != nil {
+			return nil, err
+		}
+		if !ok || p.state != there || s.isBad(b.Hash(), p.seq) {
+			out = append(out, b)
+		} else {
+			s.noteRead(b.Hash())
+		}
 	}
-	if u.AvailBytes < uint64(n) {
-		return fmt.Errorf("%w: %d bytes free on the disk of %s, want %d", blocks.ErrFull, u.AvailBytes, s.dir, n)
+	return out, nil
+}
+
+// write writes those of bs that nobody else is writing, and answers who is.
+func (s *Store) write(ctx context.Context, bs []blocks.Block) (others []*flight, err error) {
+	hs := make([]mh.Multihash, len(bs))
+	for i, b := range bs {
+		hs[i] = b.Hash()
+	}
+	mine, own, others := s.flights.begin(s.flights.puts, hs, nil)
+	defer func() { s.flights.end(s.flights.puts, hs, own, err) }()
+	recs, total := make([]seglog.Record, 0, len(bs)), int64(0)
+	for i, b := range bs {
+		if mine[i] {
+			recs = append(recs, seglog.Record{Kind: kindBlock, Key: hs[i], Data: b.RawData()})
+			total += seglog.Size(len(hs[i]), len(b.RawData()))
+		}
+	}
+	if len(recs) == 0 {
+		return others, nil
+	}
+	if err := s.room(s.cfg.Reserve + total); err != nil {
+		return nil, err
+	}
+	// What was found there before the flight began may have been written since,
+	// by a flight that has ended: twice does no harm.
+	_, err = s.log.Append(ctx, recs...)
+	return others, err
+}
+
+// writable answers why nothing may be written.
+func (s *Store) writable() error {
+	if s.cfg.ReadOnly {
+		return seglog.ErrReadOnly
 	}
 	return nil
-}
-
-// Free is how many bytes of the disk are free, the reserve not counted.
-func (s *Store) Free() (int64, error) {
-	u, err := vfs.Default.GetDiskUsage(s.dir)
-	if err != nil {
-		return 0, fmt.Errorf("disk: free space of %s: %w", s.dir, err)
-	}
-	return max(int64(u.AvailBytes)-s.cfg.Reserve, 0), nil
 }
 
 // Has reports whether h is here and was not found corrupt.
@@ -134,7 +243,7 @@ func (s *Store) Has(ctx context.Context, h mh.Multihash) (bool, error) {
 	if blocks.IsNotFound(err) {
 		return false, nil
 	}
-	return err == nil && !s.files.isBad(h), err
+	return err == nil, err
 }
 
 // Size is the length of the block h.
@@ -146,74 +255,95 @@ func (s *Store) Size(ctx context.Context, h mh.Multihash) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, fmt.Errorf("disk: size: %w", err)
 	}
-	k, _ := s.files.key(h)
-	n, err := s.files.ds.GetSize(ctx, k)
-	if errors.Is(err, datastore.ErrNotFound) {
-		return 0, blocks.NotFound(blocks.Key(h))
-	}
+	p, err := s.find(h)
 	if err != nil {
 		return 0, fmt.Errorf("disk: size: %w", err)
 	}
-	return n, nil
+	return p.n, nil
 }
 
-// Delete forgets hs. A power cut soon after may bring some of them back.
+// Delete forgets hs. It works on a disk that is full.
 func (s *Store) Delete(ctx context.Context, hs ...mh.Multihash) error {
 	if err := s.enter(); err != nil {
 		return fmt.Errorf("disk: delete: %w", err)
 	}
 	defer s.users.Done()
-	for _, h := range hs {
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("disk: delete: %w", err)
-		}
-		if err := s.files.delete(ctx, h); err != nil {
-			return fmt.Errorf("disk: delete: %w", err)
-		}
+	err := errors.Join(ctx.Err(), s.writable())
+	if err == nil {
+		_, err = s.forget(ctx, hs, nil)
+	}
+	if err != nil {
+		return fmt.Errorf("disk: delete: %w", spaced(err))
 	}
 	return nil
 }
 
-// All yields every key in byte order. It reads all of them first: the
-// directories stand in another order.
-func (s *Store) All(ctx context.Context) iter.Seq2[mh.Multihash, error] {
-	return func(yield func(mh.Multihash, error) bool) {
-		keys, err := s.keys(ctx)
-		for _, h := range keys {
-			if err = ctx.Err(); err != nil || !yield(h, nil) {
-				break
-			}
+// forgotten is what forget did away with.
+type forgotten struct {
+	blocks int
+	bytes  int64
+}
+
+// forget deletes those of hs that are here and that spare, which is asked when
+// nobody can put them any more, does not keep.
+func (s *Store) forget(ctx context.Context, hs []mh.Multihash, spare func(h string) bool) (f forgotten, err error) {
+	mine, own, others := s.flights.begin(s.flights.dels, hs, spare)
+	defer func() { s.flights.end(s.flights.dels, hs, own, err) }()
+	var recs []seglog.Record
+	for i, h := range hs {
+		if !mine[i] {
+			continue
 		}
+		p, ok, err := s.index.get(h)
 		if err != nil {
-			yield(nil, fmt.Errorf("disk: all: %w", err))
+			return f, err
+		}
+		if ok && p.state != gone {
+			recs = append(recs, seglog.Record{Kind: kindDelete, Key: h})
+			f.blocks++
+			f.bytes += int64(p.n)
+		}
+	}
+	if len(recs) > 0 {
+		if _, err := s.appendTight(ctx, recs); err != nil {
+			return forgotten{}, err
+		}
+		s.punch()
+	}
+	for _, o := range others {
+		if err := o.wait(ctx); err != nil {
+			return f, err
+		}
+	}
+	return f, nil
+}
+
+// punch gives the data of deleted blocks back to the disk.
+func (s *Store) punch() {
+	s.index.mu.Lock()
+	freed := s.index.freed
+	s.index.freed = nil
+	s.index.mu.Unlock()
+	for _, f := range freed {
+		if err := s.log.Punch(f.pos, f.key, f.n); err != nil {
+			s.cfg.Log.Debug("space of a deleted block stays taken until it is compacted", "err", err)
+			return
 		}
 	}
 }
 
-func (s *Store) keys(ctx context.Context) (keys []mh.Multihash, err error) {
-	if err := s.enter(); err != nil {
-		return nil, err
-	}
-	defer s.users.Done()
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	rs, err := s.files.ds.Query(ctx, query.Query{KeysOnly: true})
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, rs.Close()) }()
-	for r := range rs.Next() {
-		if r.Error != nil {
-			return nil, r.Error
-		}
-		if h, err := dshelp.DsKeyToMultihash(datastore.RawKey(r.Key)); err == nil { // else somebody else's file
-			keys = append(keys, h)
+// All yields every key in byte order, as it was when the loop began.
+func (s *Store) All(ctx context.Context) iter.Seq2[mh.Multihash, error] {
+	return func(yield func(mh.Multihash, error) bool) {
+		err := s.scan(ctx, []byte(byBlock), func(k, value []byte) (bool, error) {
+			p, _, err := parsePlace(value)
+			if err != nil || p.state != there {
+				return true, err
+			}
+			return yield(bytes.Clone(k[len(byBlock):]), nil), nil
+		})
+		if err != nil {
+			yield(nil, fmt.Errorf("disk: all: %w", err))
 		}
 	}
-	if err := ctx.Err(); err != nil { // the query just stops
-		return nil, err
-	}
-	slices.SortFunc(keys, func(a, b mh.Multihash) int { return bytes.Compare(a, b) })
-	return keys, nil
 }

@@ -1,0 +1,346 @@
+package disk
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/cairn-network/cairn/blocks"
+	"github.com/cairn-network/cairn/blocks/disk/seglog"
+	"github.com/cockroachdb/pebble/v2"
+	mh "github.com/multiformats/go-multihash"
+)
+
+// The kinds of records. Their numbers stand on disks: none is ever used again.
+const (
+	kindBlock  seglog.Kind = 1 // multihash → bytes
+	kindDelete seglog.Kind = 2 // multihash; the block is no more
+	kindBad    seglog.Kind = 3 // multihash; the block with this sequence number is wrong
+	kindLease  seglog.Kind = 4 // lease id → lease, as it was signed
+	kindHold   seglog.Kind = 5 // lease id → multihashes, each behind its length in one byte
+	kindPin    seglog.Kind = 6 // root → pin, JSON
+	kindUnpin  seglog.Kind = 7 // root
+)
+
+// freed is the data of a block that was deleted.
+type freed struct {
+	pos    seglog.Pos
+	key, n int
+}
+
+// change is a batch that is being filled.
+type change struct {
+	x      *index
+	b      *pebble.Batch
+	now    map[string][]byte // what the batch has written, of keys with a place
+	segs   map[uint32]*tally // copies of tallies that change
+	holds  map[string]bool   // blocks that are held since the batch
+	held   int64
+	newest uint64
+	freed  []freed
+}
+
+// apply enters a group of the log, which ends at end.
+func (x *index) apply(es []seglog.Entry, end seglog.Pos) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.batchLocked(end, func(c *change) error {
+		for i := range es {
+			if err := c.enter(&es[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// batchLocked writes what fill does to a change, all or nothing.
+func (x *index) batchLocked(end seglog.Pos, fill func(*change) error) (err error) {
+	if f := x.failed.Load(); f != nil {
+		return f
+	}
+	if x.broken != nil {
+		return x.broken
+	}
+	c := &change{x: x, b: x.db.NewBatch(), now: map[string][]byte{}, segs: map[uint32]*tally{}, holds: map[string]bool{}}
+	defer func() { err = errors.Join(err, c.b.Close()) }()
+	if err := fill(c); err != nil {
+		x.broken = fmt.Errorf("index: %w", err)
+		return x.broken
+	}
+	at := x.at
+	if at.pos.Before(end) {
+		at.pos = end
+	}
+	at.seq, at.held = max(at.seq, c.newest+1), at.held+c.held
+	err = c.b.Set([]byte(covered), at.marshal(), nil)
+	for id, t := range c.segs {
+		err = errors.Join(err, c.b.Set(segKey(id), t.marshal(), nil))
+	}
+	if err = errors.Join(err, c.b.Commit(pebble.NoSync)); err != nil {
+		x.broken = fmt.Errorf("index: %w", err)
+		return x.broken
+	}
+	rolled := at.pos.Seg != x.at.pos.Seg
+	x.at = at
+	x.held.Add(c.held)
+	x.freed = append(x.freed, c.freed...)
+	for id, t := range c.segs {
+		if old := x.segs[id]; old != nil {
+			x.sums(old, -1)
+		}
+		x.sums(t, 1)
+		x.segs[id] = t
+	}
+	if rolled { // so that the tail to replay stays short
+		_, err := x.db.AsyncFlush()
+		return err
+	}
+	return nil
+}
+
+func (c *change) seg(id uint32) *tally {
+	t := c.segs[id]
+	if t == nil {
+		t = new(tally)
+		if old := c.x.segs[id]; old != nil {
+			*t = *old
+		}
+		c.segs[id] = t
+	}
+	return t
+}
+
+// place is where the record of k is now, and what else stands there.
+func (c *change) place(k []byte) (p place, rest []byte, ok bool, err error) {
+	value, changed := c.now[string(k)]
+	if !changed {
+		var done interface{ Close() error }
+		value, done, err = c.x.db.Get(k)
+		if errors.Is(err, pebble.ErrNotFound) {
+			return p, nil, false, nil
+		}
+		if err != nil {
+			return p, nil, false, err
+		}
+		value = bytes.Clone(value)
+		if err := done.Close(); err != nil {
+			return p, nil, false, err
+		}
+	}
+	p, rest, err = parsePlace(value)
+	return p, rest, err == nil, err
+}
+
+func (c *change) set(k []byte, p place, rest []byte) error {
+	value := append(p.append(make([]byte, 0, placeSize+len(rest))), rest...)
+	c.now[string(k)] = value
+	return c.b.Set(k, value, nil)
+}
+
+// leave takes the record at p, whose key has n bytes, out of its segment's tally.
+func (c *change) leave(p place, n int) {
+	t, size := c.seg(p.pos.Seg), seglog.Size(n, p.n)
+	switch p.state {
+	case there:
+		t.live -= size
+	case rotten:
+		t.bad--
+	case bad:
+		t.bad--
+		t.tomb -= size
+	case gone:
+		t.tomb -= size
+	}
+}
+
+// enter does what one record says.
+func (c *change) enter(e *seglog.Entry) error {
+	t := c.seg(e.Pos.Seg)
+	t.newest = max(t.newest, e.Seq)
+	c.newest = max(c.newest, e.Seq)
+	if e.Kind != kindDelete && e.Kind != kindBad && e.Kind != kindUnpin && (t.oldest == 0 || e.Seq < t.oldest) {
+		t.oldest = e.Seq
+	}
+	p := place{state: there, pos: e.Pos, n: e.Len, seq: e.Seq}
+	switch e.Kind {
+	case kindBlock:
+		return c.block(e, p)
+	case kindDelete:
+		p.state = gone
+		return c.gone(key(byBlock, e.Key), e, p)
+	case kindBad:
+		p.state = bad
+		return c.gone(key(byBlock, e.Key), e, p)
+	case kindUnpin:
+		p.state = gone
+		return c.gone(key(byRoot, e.Key), e, p)
+	}
+	if e.Damaged {
+		c.x.log.Error("record of the ledger is corrupt on disk", "kind", int(e.Kind), "key", fmt.Sprintf("%x", e.Key))
+		return nil
+	}
+	switch e.Kind {
+	case kindLease:
+		return c.lease(e, p)
+	case kindHold:
+		return c.hold(e)
+	case kindPin:
+		return c.pin(e, p)
+	}
+	c.x.log.Warn("record of an unknown kind", "kind", int(e.Kind))
+	return nil
+}
+
+func (c *change) block(e *seglog.Entry, p place) error {
+	k := key(byBlock, e.Key)
+	old, _, ok, err := c.place(k)
+	if err != nil {
+		return err
+	}
+	switch {
+	case ok && old.state == there && (e.Damaged || !p.younger(old)):
+		return nil // bytes of one hash are the same: the whole copy will do
+	case ok && old.state == rotten && !e.Damaged:
+	case ok && (!p.younger(old) || old.state == bad && p.seq == old.seq):
+		return nil
+	}
+	if ok {
+		c.leaveBlock(old, len(e.Key))
+	}
+	t := c.seg(e.Pos.Seg)
+	if e.Damaged {
+		p.state = rotten
+		t.bad++
+	} else {
+		t.live += e.Size()
+		t.blocks++
+		t.data += int64(e.Len)
+	}
+	return c.set(k, p, nil)
+}
+
+// leaveBlock is leave for a block.
+func (c *change) leaveBlock(old place, n int) {
+	c.leave(old, n)
+	if old.state == there {
+		t := c.seg(old.pos.Seg)
+		t.blocks--
+		t.data -= int64(old.n)
+	}
+}
+
+// gone enters that what has the key k is no more, or is wrong.
+func (c *change) gone(k []byte, e *seglog.Entry, p place) error {
+	old, _, ok, err := c.place(k)
+	if err != nil {
+		return err
+	}
+	// A block is condemned under its own sequence number, so that the verdict
+	// does not hit a whole copy that was put meanwhile.
+	condemned := ok && p.state == bad && old.seq == p.seq && old.state != bad
+	if ok && !condemned && !p.younger(old) {
+		return nil
+	}
+	if ok && e.Kind == kindUnpin {
+		c.leave(old, len(e.Key))
+	} else if ok {
+		c.leaveBlock(old, len(e.Key))
+		if old.state == there && e.Kind == kindDelete {
+			c.freed = append(c.freed, freed{old.pos, len(e.Key), old.n})
+			if err := c.b.Delete(key(byRead, e.Key), nil); err != nil {
+				return err
+			}
+		}
+	}
+	t := c.seg(e.Pos.Seg)
+	t.tomb += e.Size()
+	if p.state == bad {
+		t.bad++
+	}
+	return c.set(k, p, nil)
+}
+
+func (c *change) pin(e *seglog.Entry, p place) error {
+	k := key(byRoot, e.Key)
+	old, _, ok, err := c.place(k)
+	if err != nil || ok && !p.younger(old) {
+		return err
+	}
+	if ok {
+		c.leave(old, len(e.Key))
+	}
+	c.seg(e.Pos.Seg).live += e.Size()
+	return c.set(k, p, e.Data)
+}
+
+// lease enters a lease, unless one with a higher sequence number of its own stands.
+func (c *change) lease(e *seglog.Entry, p place) error {
+	l, err := blocks.ParseLease(e.Data)
+	if err != nil {
+		c.x.log.Error("record of the ledger is corrupt on disk", "err", err)
+		return nil
+	}
+	k := key(byID, e.Key)
+	old, text, ok, err := c.place(k)
+	if err != nil {
+		return err
+	}
+	if ok {
+		was, err := blocks.ParseLease(text)
+		if err != nil {
+			return err
+		}
+		if was.Seq > l.Seq || was.Seq == l.Seq && !p.younger(old) {
+			return nil
+		}
+		c.leave(old, len(e.Key))
+	}
+	c.seg(e.Pos.Seg).live += e.Size()
+	return c.set(k, p, e.Data)
+}
+
+// hold enters what a lease holds.
+func (c *change) hold(e *seglog.Entry) (err error) {
+	hs, err := parseHold(e.Data)
+	if err != nil {
+		c.x.log.Error("record of the ledger is corrupt on disk", "err", err)
+		return nil
+	}
+	c.seg(e.Pos.Seg).live += e.Size()
+	it, err := c.x.db.NewIter(&pebble.IterOptions{LowerBound: []byte(byHash), UpperBound: above([]byte(byHash))})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	for _, h := range hs {
+		k := key(byHash, h)
+		if !c.holds[string(h)] && (!it.SeekGE(k) || !bytes.HasPrefix(it.Key(), k)) {
+			c.held++
+		}
+		if err := it.Error(); err != nil {
+			return err
+		}
+		c.holds[string(h)] = true
+		err := errors.Join(c.b.Set(key(byHash, h, e.Key), nil, nil), c.b.Set(key(underID, e.Key, h), nil, nil))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// appendHold appends h to the data of a hold.
+func appendHold(b []byte, h mh.Multihash) []byte { return append(append(b, byte(len(h))), h...) }
+
+func parseHold(b []byte) (hs []mh.Multihash, err error) {
+	for len(b) > 0 {
+		n := int(b[0])
+		if n == 0 || len(b) < 1+n {
+			return nil, fmt.Errorf("hold ends in the middle of a key of %d bytes", n)
+		}
+		hs = append(hs, mh.Multihash(b[1:1+n]))
+		b = b[1+n:]
+	}
+	return hs, nil
+}

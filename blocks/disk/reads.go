@@ -1,0 +1,46 @@
+package disk
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"github.com/cockroachdb/pebble/v2"
+	mh "github.com/multiformats/go-multihash"
+)
+
+// readsKept is how many blocks may have been read before that is written down.
+const readsKept = 4096
+
+// noteRead notes that the block h was asked for, for the order in which Sweep
+// forgets. It is lost with the index.
+func (s *Store) noteRead(h mh.Multihash) {
+	s.mu.Lock()
+	s.reads[string(h)] = struct{}{}
+	full := len(s.reads) >= readsKept
+	s.mu.Unlock()
+	if full {
+		s.writeReads()
+	}
+}
+
+// writeReads writes down which blocks were read, with how long the log was.
+func (s *Store) writeReads() {
+	s.mu.Lock()
+	reads := s.reads
+	s.reads = make(map[string]struct{})
+	s.mu.Unlock()
+	if len(reads) == 0 || s.cfg.ReadOnly || s.index.failed.Load() != nil {
+		return
+	}
+	s.index.mu.Lock()
+	seq := binary.LittleEndian.AppendUint64(nil, s.index.at.seq)
+	s.index.mu.Unlock()
+	b := s.index.db.NewBatch()
+	var err error
+	for h := range reads {
+		err = errors.Join(err, b.Set(append([]byte(byRead), h...), seq, nil))
+	}
+	if err = errors.Join(err, b.Commit(pebble.NoSync), b.Close()); err != nil {
+		s.cfg.Log.Debug("what was read of late is lost", "err", err)
+	}
+}

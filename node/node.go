@@ -56,6 +56,7 @@ type Node struct {
 	fetch  *fetch.Fetcher
 	record *provider
 	count  gauges
+	tend   func(context.Context) error
 	peers  string // file of remembered peers, or ""
 	log    *slog.Logger
 	began  time.Time
@@ -73,6 +74,7 @@ type Parts struct {
 	Ledger blocks.Ledger
 
 	Usage func(context.Context) (int64, error) // bytes of the disk that Store takes; nil is not known
+	Tend  func(context.Context) error          // keeps Store in order until its context is done; nil is nothing
 	Peers string                               // file of remembered peers; "" remembers none, as a testnet does
 }
 
@@ -117,7 +119,7 @@ func Open(ctx context.Context, h Home, cfg Config, log *slog.Logger) (_ *Node, e
 		return nil, fmt.Errorf("node: %w", err)
 	}
 	stop = append(stop, lh.Close)
-	n, err := New(ctx, Parts{Key: key, Host: lh, Store: st, Ledger: st, Usage: st.Usage, Peers: h.PeersFile()}, cfg, log)
+	n, err := New(ctx, Parts{Key: key, Host: lh, Store: st, Ledger: st, Usage: st.Usage, Tend: st.Run, Peers: h.PeersFile()}, cfg, log)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +133,7 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	n := &Node{cfg: cfg, key: p.Key, host: p.Host, store: p.Store, ledger: p.Ledger, log: log,
+	n := &Node{cfg: cfg, key: p.Key, host: p.Host, store: p.Store, ledger: p.Ledger, tend: p.Tend, log: log,
 		began: time.Now(), writing: map[string]claims{}}
 	defer func() {
 		if err != nil {

@@ -15,5 +15,8 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Go(func() error { return n.remember(ctx) })   // writes down who is there, for the next start
 	g.Go(func() error { return n.discover(ctx) })   // finds peers on the LAN
 	g.Go(func() error { return n.record.run(ctx) }) // puts the kept roots on record
+	if n.tend != nil {
+		g.Go(func() error { return n.tend(ctx) }) // compacts the store and looks for rot
+	}
 	return g.Wait()
 }

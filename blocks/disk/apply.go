@@ -194,9 +194,16 @@ func (c *change) enter(e *seglog.Entry) error {
 
 func (c *change) block(e *seglog.Entry, p place) error {
 	k := key(byBlock, e.Key)
-	old, _, ok, err := c.place(k)
-	if err != nil {
-		return err
+	var old place
+	var ok bool
+	if c.x.filter.may(e.Key) {
+		var err error
+		if old, _, ok, err = c.place(k); err != nil {
+			return err
+		}
+	}
+	if !ok {
+		c.x.filter.add(e.Key)
 	}
 	switch {
 	case ok && old.state == there && (e.Damaged || !p.younger(old)):
@@ -257,6 +264,9 @@ func (c *change) gone(k []byte, e *seglog.Entry, p place) error {
 	t.tomb += e.Size()
 	if p.state == bad {
 		t.bad++
+	}
+	if !ok {
+		c.x.filter.add(e.Key)
 	}
 	return c.set(k, p, nil)
 }

@@ -27,10 +27,11 @@ func (s *Store) Hold(ctx context.Context, l blocks.Lease, hs ...mh.Multihash) er
 			return fmt.Errorf("disk: hold: %w: key of %d bytes", blocks.ErrUnfit, len(h))
 		}
 	}
+	if err := s.flights.rely(ctx, hs); err != nil {
+		return fmt.Errorf("disk: hold: %w", err)
+	}
+	defer s.flights.leave(hs)
 	return s.commit(ctx, "hold", func() ([]seglog.Record, error) {
-		if err := s.flights.touch(ctx, hs); err != nil {
-			return nil, err
-		}
 		id := l.ID()
 		var recs []seglog.Record
 		switch old, ok, err := getLease(s.index.db, id); {
@@ -96,7 +97,11 @@ func (s *Store) commit(ctx context.Context, what string, records func() ([]seglo
 	if err == nil {
 		recs, err = records()
 	}
-	if err == nil && len(recs) > 0 {
+	switch {
+	case err != nil:
+	case len(recs) == 0:
+		err = s.log.Ready(ctx)
+	default:
 		_, err = s.log.Append(ctx, recs...)
 	}
 	if err != nil {

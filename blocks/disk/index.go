@@ -124,8 +124,11 @@ func parseTally(b []byte) (*tally, error) {
 // is that after some earlier batch, and every batch says which part of the log
 // is in it.
 type index struct {
-	db  *pebble.DB
-	log *slog.Logger
+	db     *pebble.DB
+	log    *slog.Logger
+	filter *filter // of the keys of blocks, deleted ones too
+	stop   chan struct{}
+	filled chan struct{} // closed when the filter has all, or was stopped
 
 	mu     sync.Mutex        // one batch at a time
 	segs   map[uint32]*tally // guarded by mu
@@ -200,7 +203,26 @@ func openIndex(fs vfs.FS, dir string, log *slog.Logger) (_ *index, err error) {
 	if err := x.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("index: %w", err), x.db.Close())
 	}
+	x.filter, x.stop, x.filled = newFilter(x.blocks.Load()), make(chan struct{}), make(chan struct{})
+	go x.fill() // ended by close, which waits for it
 	return x, nil
+}
+
+// fill adds what is in the database to the filter.
+func (x *index) fill() {
+	defer close(x.filled)
+	err := scanPrefix(x.db, []byte(byBlock), func(k, _ []byte) (bool, error) {
+		x.filter.add(k[len(byBlock):])
+		select {
+		case <-x.stop:
+			return false, errors.New("index is closed")
+		default:
+			return true, nil
+		}
+	})
+	if err == nil {
+		x.filter.ready.Store(true)
+	}
 }
 
 // load reads the tallies and what is covered; nothing, of a new index.
@@ -242,6 +264,9 @@ func segKey(id uint32) []byte { return binary.BigEndian.AppendUint32([]byte(bySe
 
 // get is the place of the block h; without one, false.
 func (x *index) get(h []byte) (p place, ok bool, err error) {
+	if !x.filter.may(h) {
+		return p, false, nil
+	}
 	var buf [80]byte
 	return x.place(append(append(buf[:0], byBlock...), h...))
 }
@@ -302,6 +327,8 @@ const (
 // close closes the database, unless it broke and would wait for ever. What does
 // not get on the disk is read from the log again.
 func (x *index) close(keep bool) error {
+	close(x.stop)
+	<-x.filled
 	if x.failed.Load() != nil {
 		return nil
 	}

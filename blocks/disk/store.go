@@ -162,13 +162,18 @@ func (s *Store) put(ctx context.Context, bs []blocks.Block) error {
 			return fmt.Errorf("%w: %d bytes under a key of %d", blocks.ErrUnfit, n, len(hs[i]))
 		}
 	}
-	if err := s.flights.touch(ctx, hs); err != nil {
+	if err := s.flights.rely(ctx, hs); err != nil {
 		return err
 	}
+	defer s.flights.leave(hs)
 	for {
 		absent, err := s.absent(bs)
-		if err != nil || len(absent) == 0 {
+		if err != nil {
 			return err
+		}
+		if len(absent) == 0 {
+			// Not while a deletion may stand in the log that failed.
+			return s.log.Ready(ctx)
 		}
 		others, err := s.write(ctx, absent)
 		if err != nil {
@@ -209,7 +214,7 @@ func (s *Store) write(ctx context.Context, bs []blocks.Block) (others []*flight,
 		hs[i] = b.Hash()
 	}
 	mine, own, others := s.flights.begin(s.flights.puts, hs, nil)
-	defer func() { s.flights.end(s.flights.puts, hs, own, err) }()
+	defer s.flights.end(s.flights.puts, hs, own)
 	recs, total := make([]seglog.Record, 0, len(bs)), int64(0)
 	for i, b := range bs {
 		if mine[i] {
@@ -239,11 +244,19 @@ func (s *Store) writable() error {
 
 // Has reports whether h is here and was not found corrupt.
 func (s *Store) Has(ctx context.Context, h mh.Multihash) (bool, error) {
-	_, err := s.Size(ctx, h)
-	if blocks.IsNotFound(err) {
-		return false, nil
+	err := s.enter()
+	if err == nil {
+		defer s.users.Done()
+		err = ctx.Err()
 	}
-	return err == nil, err
+	if err != nil {
+		return false, fmt.Errorf("disk: has: %w", err)
+	}
+	p, ok, err := s.index.get(h)
+	if err != nil {
+		return false, fmt.Errorf("disk: has: %w", err)
+	}
+	return ok && p.state == there && !s.isBad(h, p.seq), nil
 }
 
 // Size is the length of the block h.
@@ -288,7 +301,7 @@ type forgotten struct {
 // nobody can put them any more, does not keep.
 func (s *Store) forget(ctx context.Context, hs []mh.Multihash, spare func(h string) bool) (f forgotten, err error) {
 	mine, own, others := s.flights.begin(s.flights.dels, hs, spare)
-	defer func() { s.flights.end(s.flights.dels, hs, own, err) }()
+	defer s.flights.end(s.flights.dels, hs, own)
 	var recs []seglog.Record
 	for i, h := range hs {
 		if !mine[i] {

@@ -42,6 +42,7 @@ type writer struct {
 	cut    uint32
 	seq    uint64
 	failed error // why nothing is written
+	down   atomic.Bool
 
 	stage   []byte
 	entries []Entry
@@ -126,6 +127,30 @@ func (l *Log) Append(ctx context.Context, recs ...Record) ([]Pos, error) {
 	return pos, nil
 }
 
+// Ready answers nil when records can be appended as far as is known. After a
+// failure it tries, and when it answers nil what had failed is surely void.
+func (l *Log) Ready(ctx context.Context) error {
+	if !l.down.Load() {
+		return nil
+	}
+	if err := l.enter(); err != nil {
+		return fmt.Errorf("seglog: %w", err)
+	}
+	defer l.users.Done()
+	r := &request{done: make(chan struct{})}
+	select {
+	case l.in <- r:
+	case <-ctx.Done():
+		return fmt.Errorf("seglog: %w", ctx.Err())
+	}
+	select {
+	case <-r.done:
+		return r.err
+	case <-ctx.Done():
+		return fmt.Errorf("seglog: %w", ctx.Err())
+	}
+}
+
 // write is the goroutine.
 func (l *Log) write() {
 	defer close(l.ended)
@@ -194,9 +219,13 @@ func (l *Log) commit(group []*request) error {
 			return fmt.Errorf("log takes no writes since: %w", err)
 		}
 	}
+	if total == 0 { // it was only to be seen whether the log can be written
+		return nil
+	}
 	if l.head == nil || l.end+total > l.cfg.SegmentSize && l.end > HeaderSize {
 		if err := l.roll(); err != nil {
 			l.failed = err
+			l.down.Store(true)
 			return err
 		}
 	}
@@ -334,6 +363,7 @@ func (l *Log) roll() error {
 // fail gives up the head: nobody knows what of it is on the disk behind the end.
 func (l *Log) fail(err error) {
 	l.failed = err
+	l.down.Store(true)
 	l.cfg.Log.Error("log cannot be written", "segment", l.head.id, "err", err)
 }
 
@@ -348,6 +378,7 @@ func (l *Log) recover() error {
 	}
 	l.cfg.Log.Info("log is written again", "segment", l.head.id, "after", l.failed)
 	l.failed = nil
+	l.down.Store(false)
 	if old == nil || l.prev != old.id {
 		return nil
 	}

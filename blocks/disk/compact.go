@@ -1,0 +1,344 @@
+package disk
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cairn-network/cairn/blocks"
+	"github.com/cairn-network/cairn/blocks/disk/seglog"
+	"github.com/cockroachdb/pebble/v2"
+	mh "github.com/multiformats/go-multihash"
+)
+
+// Reclaimed is what Compact gave back.
+type Reclaimed struct {
+	Segments int   `json:"segments"`
+	Bytes    int64 `json:"bytes"` // of their files, less what was copied out of them
+}
+
+// moved is how many bytes a compaction copies at a time: others write in between.
+const moved = 1 << 20
+
+// Compact copies what is needed out of every segment that is less than half
+// alive, and removes it. Readers notice nothing. tell, if there is one, is told
+// the bytes of segments done and to do.
+func (s *Store) Compact(ctx context.Context, tell func(done, total int64)) (Reclaimed, error) {
+	r, err := s.compact(ctx, tell, false)
+	if err != nil {
+		return r, fmt.Errorf("disk: compact: %w", spaced(err))
+	}
+	return r, nil
+}
+
+// compact is Compact; gently, it rests as long as it works.
+func (s *Store) compact(ctx context.Context, tell func(done, total int64), gently bool) (r Reclaimed, err error) {
+	if err := s.enter(); err != nil {
+		return r, err
+	}
+	defer s.users.Done()
+	if err := s.writable(); err != nil {
+		return r, err
+	}
+	s.compacting.Lock()
+	defer s.compacting.Unlock()
+	segs, err := s.sparse()
+	if err != nil {
+		return r, err
+	}
+	var done, total int64
+	for _, g := range segs {
+		total += g.Size
+	}
+	for _, g := range segs {
+		m := &mover{s: s, id: g.ID, gently: gently}
+		if err := m.move(ctx); err != nil {
+			return r, err
+		}
+		if done += g.Size; tell != nil {
+			tell(done, total)
+		}
+		r.Segments++
+		r.Bytes += max(min(g.Size, g.Disk)-m.copied, 0)
+	}
+	return r, nil
+}
+
+// sparse lists the segments that are less than half alive.
+func (s *Store) sparse() (out []seglog.Segment, err error) {
+	segs, err := s.log.Segments()
+	if err != nil {
+		return nil, err
+	}
+	x := s.index
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, g := range segs {
+		t := x.segs[g.ID]
+		if t == nil || g.ID == s.log.Head() || g.Size <= seglog.HeaderSize {
+			continue
+		}
+		needed := t.live
+		if !x.forgettableLocked(g.ID, t.newest) {
+			needed += t.tomb
+		}
+		if t.dropped && s.log.Removable(g.ID) || !t.dropped && needed < (g.Size-seglog.HeaderSize)/2 {
+			out = append(out, g)
+		}
+	}
+	return out, nil
+}
+
+// forgettableLocked reports whether a delete with that sequence number in the
+// segment id is needed no more: nothing as old is left in any other.
+func (x *index) forgettableLocked(id uint32, seq uint64) bool {
+	for other, t := range x.segs {
+		if other != id && !t.dropped && t.oldest != 0 && t.oldest <= seq {
+			return false
+		}
+	}
+	return true
+}
+
+// mover empties one segment.
+type mover struct {
+	s      *Store
+	id     uint32
+	gently bool
+
+	batch  []seglog.Record
+	size   int64
+	copied int64
+	holds  int64    // bytes of holds seen, which stay in the tally
+	forget [][]byte // keys of the index whose deletes are needed no more
+	at     time.Time
+}
+
+func (m *mover) move(ctx context.Context) error {
+	x := m.s.index
+	x.mu.Lock()
+	dropped := x.segs[m.id].dropped
+	x.mu.Unlock()
+	if !dropped {
+		m.at = time.Now()
+		err := m.s.log.Scan(m.id, func(e seglog.Entry) error { return m.one(ctx, e) })
+		if err == nil {
+			err = m.flush(ctx)
+		}
+		if err == nil {
+			err = m.stragglers(ctx)
+		}
+		if err == nil {
+			err = m.drop()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if !m.s.log.Removable(m.id) {
+		return nil // when the one before it is gone
+	}
+	if err := m.s.log.Remove(ctx, m.id); err != nil {
+		return err
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	delete(x.segs, m.id)
+	return x.db.Delete(segKey(m.id), pebble.NoSync)
+}
+
+// one takes e along if it is needed.
+func (m *mover) one(ctx context.Context, e seglog.Entry) error {
+	k := key(byBlock, e.Key)
+	switch e.Kind {
+	case kindHold:
+		m.holds += e.Size()
+		if e.Damaged {
+			return m.holdings(e.Key)
+		}
+		m.take(e)
+		return m.full(ctx)
+	case kindLease:
+		k = key(byID, e.Key)
+	case kindPin, kindUnpin:
+		k = key(byRoot, e.Key)
+	case kindBlock, kindDelete, kindBad:
+	default:
+		m.take(e) // of a later program
+		return m.full(ctx)
+	}
+	p, ok, err := m.s.index.place(k)
+	if err != nil || !ok || p.pos != e.Pos {
+		return err
+	}
+	if p.state == there && !e.Damaged {
+		m.take(e)
+		return m.full(ctx)
+	}
+	return m.odd(ctx, k, p)
+}
+
+// odd takes along what the index says of k, which the segment does not, or which
+// is gone.
+func (m *mover) odd(ctx context.Context, k []byte, p place) error {
+	x, prefix, bare := m.s.index, string(k[:2]), bytes.Clone(k[2:])
+	switch {
+	case p.state == there && prefix != byBlock: // the index has the bytes
+		value, done, err := x.db.Get(k)
+		if err != nil {
+			return err
+		}
+		kind := kindLease
+		if prefix == byRoot {
+			kind = kindPin
+		}
+		m.add(seglog.Record{Kind: kind, Key: bare, Data: bytes.Clone(value[placeSize:]), Seq: p.seq})
+		if err := done.Close(); err != nil {
+			return err
+		}
+	case p.state == there: // it is condemned, or written again if its checksum alone is wrong
+		if _, _, err := m.s.verifyOne(ctx, bare); err != nil && !blocks.IsNotFound(err) {
+			return err
+		}
+		if p, ok, err := x.place(k); err != nil || ok && p.state == there && p.pos.Seg == m.id {
+			return errors.Join(err, fmt.Errorf("segment %d: block %x can neither be moved nor put aside", m.id, bare))
+		}
+	case p.state == rotten:
+		m.add(seglog.Record{Kind: kindBad, Key: bare, Seq: p.seq})
+	default:
+		x.mu.Lock()
+		needless := x.forgettableLocked(m.id, p.seq)
+		x.mu.Unlock()
+		switch {
+		case needless:
+			m.forget = append(m.forget, bytes.Clone(k))
+			return nil
+		case p.state == bad:
+			m.add(seglog.Record{Kind: kindBad, Key: bare, Seq: p.seq})
+		case prefix == byRoot:
+			m.add(seglog.Record{Kind: kindUnpin, Key: bare, Seq: p.seq})
+		default:
+			m.add(seglog.Record{Kind: kindDelete, Key: bare, Seq: p.seq})
+		}
+	}
+	return m.full(ctx)
+}
+
+// holdings writes again all that a lease holds, when one of its records is lost.
+func (m *mover) holdings(id []byte) error {
+	under := key(underID, id)
+	var keys []byte
+	err := scanPrefix(m.s.index.db, under, func(k, _ []byte) (bool, error) {
+		if keys = appendHold(keys, mh.Multihash(k[len(under):])); len(keys) >= holdSize {
+			m.add(seglog.Record{Kind: kindHold, Key: bytes.Clone(id), Data: keys})
+			keys = nil
+		}
+		return true, nil
+	})
+	if len(keys) > 0 {
+		m.add(seglog.Record{Kind: kindHold, Key: bytes.Clone(id), Data: keys})
+	}
+	return err
+}
+
+func (m *mover) take(e seglog.Entry) {
+	m.add(seglog.Record{Kind: e.Kind, Key: bytes.Clone(e.Key), Data: bytes.Clone(e.Data), Seq: e.Seq})
+}
+
+func (m *mover) add(r seglog.Record) {
+	n := seglog.Size(len(r.Key), len(r.Data))
+	m.batch, m.size, m.copied = append(m.batch, r), m.size+n, m.copied+n
+}
+
+func (m *mover) full(ctx context.Context) error {
+	if m.size < moved {
+		return nil
+	}
+	return m.flush(ctx)
+}
+
+func (m *mover) flush(ctx context.Context) error {
+	if len(m.batch) == 0 {
+		return ctx.Err()
+	}
+	if _, err := m.s.log.Append(ctx, m.batch...); err != nil {
+		return err
+	}
+	m.batch, m.size = nil, 0
+	if m.gently {
+		select {
+		case <-time.After(time.Since(m.at)):
+		case <-ctx.Done():
+		}
+	}
+	m.at = time.Now()
+	return ctx.Err()
+}
+
+// stragglers finds what the index has in the segment and the scan did not see,
+// because its header has rotted.
+func (m *mover) stragglers(ctx context.Context) error {
+	x := m.s.index
+	x.mu.Lock()
+	left := x.segs[m.id].live - m.holds
+	x.mu.Unlock()
+	if left <= 0 {
+		return nil
+	}
+	for _, prefix := range []string{byBlock, byID, byRoot} {
+		var es []entry // with the key of the index
+		err := scanPrefix(x.db, []byte(prefix), func(k, value []byte) (bool, error) {
+			p, _, err := parsePlace(value)
+			if err == nil && p.pos.Seg == m.id && p.state == there {
+				es = append(es, entry{bytes.Clone(k), p})
+			}
+			return true, err
+		})
+		for _, e := range es {
+			left -= seglog.Size(len(e.h)-len(prefix), e.p.n)
+			err = errors.Join(err, m.odd(ctx, e.h, e.p))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if left > 0 { // holds, then, and nobody knows whose
+		err := scanPrefix(x.db, []byte(byID), func(k, _ []byte) (bool, error) {
+			return true, m.holdings(bytes.Clone(k[len(byID):]))
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return m.flush(ctx)
+}
+
+// drop enters that the segment is empty, and puts that on the disk: from then on
+// nobody looks for anything in it.
+func (m *mover) drop() error {
+	x := m.s.index
+	x.mu.Lock()
+	err := x.batchLocked(x.at.pos, func(c *change) error {
+		for _, k := range m.forget {
+			p, _, ok, err := c.place(k)
+			if err != nil {
+				return err
+			}
+			if !ok || p.pos.Seg != m.id {
+				continue
+			}
+			if err := c.b.Delete(k, nil); err != nil {
+				return err
+			}
+		}
+		*c.seg(m.id) = tally{dropped: true}
+		return nil
+	})
+	x.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return x.flush()
+}

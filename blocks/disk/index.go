@@ -196,9 +196,8 @@ func openIndex(fs vfs.FS, dir string, log *slog.Logger) (_ *index, err error) {
 		time.Sleep(flushPause) // pebble tries again at once
 	}}
 	o.Levels[0].FilterPolicy = bloom.FilterPolicy(10)
-	defer catch(&err)
-	if x.db, err = pebble.Open(dir, o); err != nil {
-		return nil, fmt.Errorf("index: %w", err)
+	if x.db, err = openPebble(dir, o, x); err != nil {
+		return nil, err
 	}
 	if err := x.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("index: %w", err), x.db.Close())

@@ -153,7 +153,8 @@ func (s *Store) copyLedger() (err error) {
 	if _, err := s.cfg.FS.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	db, err := pebble.Open(dir, &pebble.Options{FS: s.cfg.FS, ReadOnly: true, Logger: &quiet{log: s.cfg.Log, x: new(index)}})
+	x := new(index)
+	db, err := openPebble(dir, &pebble.Options{FS: s.cfg.FS, ReadOnly: true, Logger: &quiet{log: s.cfg.Log, x: x}}, x)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"runtime"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -56,18 +57,15 @@ func (q *quiet) Errorf(format string, args ...any) {
 	q.log.Warn("index complains", "err", fmt.Sprintf(format, args...))
 }
 
-// Fatalf must not return: pebble's state is lost. While the index is opened what
-// it says is that call's error. Later it speaks in goroutines of pebble's own: the
-// one at hand ends, and every further use of the index fails.
+// Fatalf must not return: pebble's state is lost. The goroutine at hand, which is
+// one of pebble's own or one that openPebble or close has begun, ends, and every
+// further use of the index fails.
 func (q *quiet) Fatalf(format string, args ...any) {
 	f := &fatal{text: fmt.Sprintf(format, args...)}
 	for _, a := range args {
 		if err, ok := a.(error); ok {
 			f.cause = err
 		}
-	}
-	if q.x.db == nil {
-		panic(f)
 	}
 	q.log.Error("index failed, the store must be opened again", "err", f.text)
 	q.x.failed.Store(f)
@@ -82,14 +80,36 @@ type fatal struct {
 func (f *fatal) Error() string { return "index: " + f.text }
 func (f *fatal) Unwrap() error { return f.cause }
 
-// catch, deferred, makes a fatal of this goroutine its error.
-func catch(err *error) {
-	switch r := recover().(type) {
-	case nil:
-	case *fatal:
-		*err = r
-	default:
-		panic(r)
+// openPebble opens the database in dir, whose logger is that of x. A database of
+// garbage may make pebble panic: that is an error.
+func openPebble(dir string, o *pebble.Options, x *index) (*pebble.DB, error) {
+	type result struct {
+		db  *pebble.DB
+		err error
+	}
+	opened := make(chan result, 1)
+	// It ends with Open, which a fatal keeps waiting for ever: then it is left behind.
+	go func() {
+		defer func() {
+			if r := recover(); r != nil {
+				opened <- result{err: fmt.Errorf("%v", r)}
+			}
+		}()
+		db, err := pebble.Open(dir, o)
+		opened <- result{db, err}
+	}()
+	for {
+		select {
+		case r := <-opened:
+			if r.err != nil {
+				return nil, fmt.Errorf("index: %w", r.err)
+			}
+			return r.db, nil
+		case <-time.After(flushLook):
+			if f := x.failed.Load(); f != nil {
+				return nil, f
+			}
+		}
 	}
 }
 

@@ -144,9 +144,12 @@ func reopened(ctx context.Context, h *history, d *crashfs.Disk, at int) (v verdi
 }
 
 func TestNoCrashLosesWhatWasAcknowledged(t *testing.T) {
-	want := 20_000
+	want := 5000
 	if testing.Short() {
 		want = 1500
+	}
+	if long() {
+		want = 20_000
 	}
 	var y tally
 	start := time.Now()

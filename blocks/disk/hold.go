@@ -104,9 +104,11 @@ func (s *Store) commit(ctx context.Context, what string, records func() ([]seglo
 	switch {
 	case err != nil:
 	case len(recs) == 0:
-		err = s.log.Ready(ctx)
+		err = s.sure(ctx)
 	default:
-		_, err = s.log.Append(ctx, recs...)
+		if err = s.index.sound(); err == nil {
+			_, err = s.log.Append(ctx, recs...)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("disk: %s: %w", what, spaced(err))

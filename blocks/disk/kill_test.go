@@ -3,6 +3,7 @@ package disk_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -24,11 +25,18 @@ const (
 	victimDir  = "CAIRN_TEST_VICTIM_DIR"  // set: this process is there to be killed
 	victimSeed = "CAIRN_TEST_VICTIM_SEED" // of its first block
 	victimLies = "CAIRN_TEST_VICTIM_LIES" // set: it acknowledges before it puts
+	victimFill = "CAIRN_TEST_VICTIM_FILL" // so many small blocks it puts, and then waits
 )
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(victimDir); dir != "" {
-		fmt.Fprintln(os.Stderr, victim(dir))
+		err := error(nil)
+		if n := os.Getenv(victimFill); n != "" {
+			err = fillAndWait(dir, n)
+		} else {
+			err = victim(dir)
+		}
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
@@ -59,12 +67,52 @@ func victim(dir string) error {
 	defer tick.Stop()
 	fmt.Println("ready")
 	g, ctx := errgroup.WithContext(context.Background())
-	g.SetLimit(8)
+	g.SetLimit(9)
+	g.Go(func() error { return tidy(ctx, s) })
 	for i := first; ctx.Err() == nil; i += 4 {
 		<-tick.C
 		g.Go(func() error { return errand(ctx, s, i, lies) })
 	}
 	return g.Wait()
+}
+
+// fillAndWait is the victim of whom it is only asked how long its store takes to open.
+func fillAndWait(dir, count string) error {
+	var n int
+	if _, err := fmt.Sscan(count, &n); err != nil {
+		return err
+	}
+	s, err := disk.Open(dir, disk.Config{})
+	if err != nil {
+		return err
+	}
+	for bs := range slices.Chunk(many(n, 1024, 7), 500) {
+		if err := s.Put(context.Background(), bs...); err != nil {
+			return err
+		}
+	}
+	fmt.Println("full")
+	time.Sleep(time.Minute)
+	return errors.New("nobody killed it")
+}
+
+// many gives n blocks of size bytes.
+func many(n, size int, seed uint64) (bs []blocks.Block) {
+	for i := range uint64(n) {
+		bs = append(bs, block(seed<<32+i, size))
+	}
+	return bs
+}
+
+// tidy compacts all the time, so that it too is killed.
+func tidy(ctx context.Context, s *disk.Store) error {
+	for ctx.Err() == nil {
+		if _, err := s.Compact(ctx, nil); err != nil {
+			return err
+		}
+		time.Sleep(30 * time.Millisecond)
+	}
+	return nil
 }
 
 // errand puts four blocks, and what belongs to them.
@@ -75,8 +123,9 @@ func errand(ctx context.Context, s *disk.Store, i uint64, lies bool) error {
 		bs = append(bs, victimBlock(i+j))
 		said += fmt.Sprintln("put", i+j)
 	}
-	if lies {
+	if lies { // as a store does that writes behind
 		fmt.Print(said)
+		time.Sleep(5 * time.Millisecond)
 	}
 	if err := s.Put(ctx, bs...); err != nil {
 		return err

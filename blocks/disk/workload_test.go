@@ -130,9 +130,20 @@ func (w *workload) delete(ctx context.Context, bs []blocks.Block) error {
 	return w.h.say(absent, keys, func() error { return w.s.Delete(ctx, hs...) })
 }
 
+// held reports whether h may be held: that was asked for.
 func (w *workload) held(h mh.Multihash) bool {
 	for _, l := range w.leases {
 		if w.h.now(holdKey(h, l)) != absent {
+			return true
+		}
+	}
+	return false
+}
+
+// kept reports whether h is held for sure: that was acknowledged.
+func (w *workload) kept(h mh.Multihash) bool {
+	for _, l := range w.leases {
+		if w.h.now(holdKey(h, l)) == "" {
 			return true
 		}
 	}
@@ -163,7 +174,7 @@ func (w *workload) pin(ctx context.Context, b blocks.Block) error {
 func (w *workload) collect(ctx context.Context) error {
 	var keys []string
 	for _, b := range w.pool {
-		if !w.held(b.Hash()) && w.h.now("b"+string(b.Hash())) != absent {
+		if !w.kept(b.Hash()) && w.h.now("b"+string(b.Hash())) != absent {
 			keys = append(keys, "b"+string(b.Hash()))
 		}
 	}

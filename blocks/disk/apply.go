@@ -63,9 +63,8 @@ func (x *index) batchLocked(end seglog.Pos, fill func(*change) error) (err error
 		return x.broken
 	}
 	c := &change{x: x, b: x.db.NewBatch(), now: map[string][]byte{}, segs: map[uint32]*tally{}, holds: map[string]bool{}}
-	defer func() { err = errors.Join(err, c.b.Close()) }()
 	if err := fill(c); err != nil {
-		x.broken = fmt.Errorf("index: %w", err)
+		x.broken = errors.Join(fmt.Errorf("index: %w", err), c.b.Close())
 		return x.broken
 	}
 	at := x.at
@@ -77,7 +76,10 @@ func (x *index) batchLocked(end seglog.Pos, fill func(*change) error) (err error
 	for id, t := range c.segs {
 		err = errors.Join(err, c.b.Set(segKey(id), t.marshal(), nil))
 	}
-	if err = errors.Join(err, c.b.Commit(pebble.NoSync)); err != nil {
+	if err == nil {
+		err = x.try(func() error { return errors.Join(c.b.Commit(pebble.NoSync), c.b.Close()) })
+	}
+	if err != nil {
 		x.broken = fmt.Errorf("index: %w", err)
 		return x.broken
 	}
@@ -93,8 +95,10 @@ func (x *index) batchLocked(end seglog.Pos, fill func(*change) error) (err error
 		x.segs[id] = t
 	}
 	if rolled { // so that the tail to replay stays short
-		_, err := x.db.AsyncFlush()
-		return err
+		return x.try(func() error {
+			_, err := x.db.AsyncFlush()
+			return err
+		})
 	}
 	return nil
 }

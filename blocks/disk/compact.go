@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/blocks/disk/seglog"
@@ -23,7 +22,7 @@ type Reclaimed struct {
 const moved = 1 << 20
 
 // Compact copies what is needed out of every segment that is less than half
-// alive, and removes it. Readers notice nothing. tell, if there is one, is told
+// alive, or that takes half as much of the disk again as it needs, and removes it. Readers notice nothing. tell, if there is one, is told
 // the bytes of segments done and to do.
 func (s *Store) Compact(ctx context.Context, tell func(done, total int64)) (Reclaimed, error) {
 	r, err := s.compact(ctx, tell, false)
@@ -33,7 +32,8 @@ func (s *Store) Compact(ctx context.Context, tell func(done, total int64)) (Recl
 	return r, nil
 }
 
-// compact is Compact; gently, it rests as long as it works.
+// compact is Compact; gently, it rests as long as it works, and not only when
+// others are at work.
 func (s *Store) compact(ctx context.Context, tell func(done, total int64), gently bool) (r Reclaimed, err error) {
 	if err := s.enter(); err != nil {
 		return r, err
@@ -44,6 +44,9 @@ func (s *Store) compact(ctx context.Context, tell func(done, total int64), gentl
 	}
 	s.compacting.Lock()
 	defer s.compacting.Unlock()
+	if err := s.rollSparse(ctx); err != nil {
+		return r, err
+	}
 	segs, err := s.sparse()
 	if err != nil {
 		return r, err
@@ -66,29 +69,56 @@ func (s *Store) compact(ctx context.Context, tell func(done, total int64), gentl
 	return r, nil
 }
 
-// sparse lists the segments that are less than half alive.
+// rollSparse begins a new segment if that which is written to is worth compacting.
+func (s *Store) rollSparse(ctx context.Context) error {
+	segs, err := s.log.Segments()
+	if err != nil {
+		return err
+	}
+	for _, g := range segs {
+		if g.ID == s.log.Head() && g.Size > leastRolled && s.index.worth(g) {
+			return s.log.Roll(ctx)
+		}
+	}
+	return nil
+}
+
+const leastRolled = 1 << 20 // bytes: a smaller segment is left until it is full
+
+// sparse lists the segments that are worth compacting.
 func (s *Store) sparse() (out []seglog.Segment, err error) {
 	segs, err := s.log.Segments()
 	if err != nil {
 		return nil, err
 	}
-	x := s.index
-	x.mu.Lock()
-	defer x.mu.Unlock()
 	for _, g := range segs {
-		t := x.segs[g.ID]
-		if t == nil || g.ID == s.log.Head() || g.Size <= seglog.HeaderSize {
-			continue
-		}
-		needed := t.live
-		if !x.forgettableLocked(g.ID, t.newest) {
-			needed += t.tomb
-		}
-		if t.dropped && s.log.Removable(g.ID) || !t.dropped && needed < (g.Size-seglog.HeaderSize)/2 {
+		if g.ID != s.log.Head() && (s.index.worth(g) || s.index.isDropped(g.ID) && s.log.Removable(g.ID)) {
 			out = append(out, g)
 		}
 	}
 	return out, nil
+}
+
+// worth reports whether g is worth compacting.
+func (x *index) worth(g seglog.Segment) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	t, size := x.segs[g.ID], g.Size-seglog.HeaderSize
+	if t == nil || t.dropped || size <= 0 {
+		return false
+	}
+	needed := t.live
+	if !x.forgettableLocked(g.ID, t.newest) {
+		needed += t.tomb
+	}
+	return needed < size/2 || needed+needed/2 < min(size, g.Disk)
+}
+
+func (x *index) isDropped(id uint32) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	t := x.segs[id]
+	return t != nil && t.dropped
 }
 
 // forgettableLocked reports whether a delete with that sequence number in the
@@ -113,16 +143,13 @@ type mover struct {
 	copied int64
 	holds  int64    // bytes of holds seen, which stay in the tally
 	forget [][]byte // keys of the index whose deletes are needed no more
-	at     time.Time
+	rest   func(context.Context)
 }
 
 func (m *mover) move(ctx context.Context) error {
 	x := m.s.index
-	x.mu.Lock()
-	dropped := x.segs[m.id].dropped
-	x.mu.Unlock()
-	if !dropped {
-		m.at = time.Now()
+	if !x.isDropped(m.id) {
+		m.rest = m.s.resting(m.gently)
 		err := m.s.log.Scan(m.id, func(e seglog.Entry) error { return m.one(ctx, e) })
 		if err == nil {
 			err = m.flush(ctx)
@@ -146,7 +173,7 @@ func (m *mover) move(ctx context.Context) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	delete(x.segs, m.id)
-	return x.db.Delete(segKey(m.id), pebble.NoSync)
+	return x.try(func() error { return x.db.Delete(segKey(m.id), pebble.NoSync) })
 }
 
 // one takes e along if it is needed.
@@ -267,13 +294,7 @@ func (m *mover) flush(ctx context.Context) error {
 		return err
 	}
 	m.batch, m.size = nil, 0
-	if m.gently {
-		select {
-		case <-time.After(time.Since(m.at)):
-		case <-ctx.Done():
-		}
-	}
-	m.at = time.Now()
+	m.rest(ctx)
 	return ctx.Err()
 }
 

@@ -146,18 +146,17 @@ func TestACompactionMayBeCutAtAnyPoint(t *testing.T) {
 		_, err = s.Compact(t.Context(), nil)
 		return errors.Join(err, s.Close())
 	}
-	ops := 0
 	mem := vfs.NewMem()
 	furnish(mem)
-	if err := compact(&cutFS{FS: mem, n: &ops, limit: 1 << 30}); err != nil {
+	counted := &cutFS{FS: mem, limit: 1 << 30}
+	if err := compact(counted); err != nil {
 		t.Fatal(err)
 	}
-	total, cuts := ops, 0
-	for limit := 1; limit < total; limit += 1 + total/50 {
+	total, cuts := counted.n.Load(), 0
+	for limit := int64(1); limit < total; limit += 1 + total/50 {
 		mem = vfs.NewMem()
 		want, l := furnish(mem)
-		ops = 0
-		if compact(&cutFS{FS: mem, n: &ops, limit: limit}) != nil {
+		if compact(&cutFS{FS: mem, limit: limit}) != nil {
 			cuts++
 		}
 		for _, rebuild := range []bool{limit%2 == 0, true} {

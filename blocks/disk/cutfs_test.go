@@ -2,7 +2,7 @@ package disk_test
 
 import (
 	"errors"
-	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -13,15 +13,12 @@ var errCut = errors.New("the process is no more")
 // killed. What was changed is there.
 type cutFS struct {
 	vfs.FS
-	mu    sync.Mutex
-	n     *int // guarded by mu
-	limit int
+	n     atomic.Int64
+	limit int64
 }
 
 func (c *cutFS) step() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if *c.n++; *c.n > c.limit {
+	if c.n.Add(1) > c.limit {
 		return errCut
 	}
 	return nil

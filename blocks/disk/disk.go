@@ -48,6 +48,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cairn-network/cairn/blocks"
@@ -95,6 +96,8 @@ type Store struct {
 	flights *flights
 	buffers buffers
 	reserve reserve
+
+	calls atomic.Int64 // that were begun
 
 	sweeping   sync.Mutex // one sweep at a time
 	compacting sync.Mutex // one compaction at a time
@@ -222,5 +225,6 @@ func (s *Store) enter() error {
 		return fs.ErrClosed
 	}
 	s.users.Add(1)
+	s.calls.Add(1)
 	return nil
 }

@@ -141,7 +141,9 @@ type index struct {
 	data   atomic.Int64 // bytes of blocks
 	bad    atomic.Int64
 	failed atomic.Pointer[fatal] // the database gave up
+	dead   chan struct{}         // closed when it has
 	fails  atomic.Int64          // tries of it to write that failed
+	failAt atomic.Int64          // when it last failed, Unix nanoseconds
 }
 
 // cover says which part of which log is in the index.
@@ -172,12 +174,16 @@ func parseCover(b []byte) (c cover, err error) {
 	}, nil
 }
 
+func newIndex(log *slog.Logger) *index {
+	return &index{log: log, segs: make(map[uint32]*tally), dead: make(chan struct{})}
+}
+
 // openIndex opens the database in dir and reads what is kept in memory of it.
 func openIndex(fs vfs.FS, dir string, log *slog.Logger) (_ *index, err error) {
 	if err := fs.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	x := &index{log: log, segs: make(map[uint32]*tally)}
+	x := newIndex(log)
 	cache := pebble.NewCache(16 << 20)
 	defer cache.Unref() // the database has its own reference
 	o := &pebble.Options{
@@ -192,6 +198,7 @@ func openIndex(fs vfs.FS, dir string, log *slog.Logger) (_ *index, err error) {
 	}
 	o.EventListener = &pebble.EventListener{BackgroundError: func(err error) {
 		x.fails.Add(1)
+		x.failAt.Store(time.Now().UnixNano())
 		log.Debug("index cannot be written", "err", err)
 		time.Sleep(flushPause) // pebble tries again at once
 	}}
@@ -205,6 +212,12 @@ func openIndex(fs vfs.FS, dir string, log *slog.Logger) (_ *index, err error) {
 	x.filter, x.stop, x.filled = newFilter(x.blocks.Load()), make(chan struct{}), make(chan struct{})
 	go x.fill() // ended by close, which waits for it
 	return x, nil
+}
+
+// ailing reports whether the database could not be written of late. What is not
+// needed is then not written: a database that cannot flush makes writers wait.
+func (x *index) ailing() bool {
+	return time.Since(time.Unix(0, x.failAt.Load())) < time.Minute
 }
 
 // fill adds what is in the database to the filter.
@@ -300,26 +313,27 @@ const flushTime = 30 * time.Second
 
 // flush puts all that was applied on the disk.
 func (x *index) flush() error {
-	if f := x.failed.Load(); f != nil {
-		return f
-	}
-	done, err := x.db.AsyncFlush()
+	flushed := make(chan (<-chan struct{}), 1)
+	err := x.try(func() error {
+		done, err := x.db.AsyncFlush()
+		flushed <- done
+		return err
+	})
 	if err != nil {
 		return err
 	}
+	done, fails := <-flushed, x.fails.Load()
 	late := time.NewTimer(flushTime)
 	defer late.Stop()
-	fails := x.fails.Load()
 	for {
 		select {
 		case <-done:
 			return nil
+		case <-x.dead:
+			return x.failed.Load()
 		case <-late.C:
 			return errors.New("index: it does not get on the disk")
 		case <-time.After(flushLook):
-			if f := x.failed.Load(); f != nil {
-				return f
-			}
 			if x.fails.Load() > fails+flushTries {
 				return errors.New("index: it does not get on the disk")
 			}
@@ -330,7 +344,7 @@ func (x *index) flush() error {
 const (
 	flushTries = 3
 	flushPause = 20 * time.Millisecond // after one that failed
-	flushLook  = 5 * time.Millisecond
+	flushLook  = 5 * time.Millisecond  // between two looks at whether it fails
 )
 
 // close closes the database, unless it broke and would wait for ever. What does
@@ -346,18 +360,5 @@ func (x *index) close(keep bool) error {
 			x.log.Warn("index is behind the log", "err", err)
 		}
 	}
-	// It ends with the database's Close, which a fatal of pebble's keeps waiting
-	// for ever: then it is left behind.
-	done := make(chan error, 1)
-	go func() { done <- x.db.Close() }()
-	for {
-		select {
-		case err := <-done:
-			return err
-		case <-time.After(flushLook):
-			if x.failed.Load() != nil {
-				return nil
-			}
-		}
-	}
+	return x.try(x.db.Close)
 }

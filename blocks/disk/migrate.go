@@ -153,12 +153,12 @@ func (s *Store) copyLedger() (err error) {
 	if _, err := s.cfg.FS.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	x := new(index)
+	x := newIndex(s.cfg.Log)
 	db, err := openPebble(dir, &pebble.Options{FS: s.cfg.FS, ReadOnly: true, Logger: &quiet{log: s.cfg.Log, x: x}}, x)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
+	defer func() { err = errors.Join(err, x.try(db.Close)) }()
 	err = scanPrefix(db, []byte(byID), func(k, value []byte) (bool, error) {
 		l, err := blocks.ParseLease(value)
 		if err != nil {

@@ -150,24 +150,22 @@ func TestAMigrationMayBeCutAtAnyPoint(t *testing.T) {
 	bs := some(12)
 	mem := vfs.NewMem()
 	l := old(t, mem, "store", bs)
-	ops := 0
-	counted := func(limit int) vfs.FS { return &cutFS{FS: mem, n: &ops, limit: limit} }
-	s, err := disk.Open("store", disk.Config{FS: counted(1 << 30)})
+	counted := &cutFS{FS: mem, limit: 1 << 30}
+	s, err := disk.Open("store", disk.Config{FS: counted})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	total, cuts := ops, 0
+	total, cuts := counted.n.Load(), 0
 	if total < 30 {
 		t.Fatalf("a migration has %d steps, want to have counted more", total)
 	}
-	for limit := 1; limit < total; limit++ {
+	for limit := int64(1); limit < total; limit++ {
 		mem = vfs.NewMem()
 		old(t, mem, "store", bs)
-		ops = 0
-		if s, err := disk.Open("store", disk.Config{FS: counted(limit)}); err != nil {
+		if s, err := disk.Open("store", disk.Config{FS: &cutFS{FS: mem, limit: limit}}); err != nil {
 			cuts++
 		} else {
 			_ = s.Close() // cut while closing: as good as killed

@@ -172,7 +172,7 @@ func (s *Store) endDrops(segs []seglog.Segment) error {
 		}
 		x.mu.Lock()
 		delete(x.segs, id)
-		err := x.db.Delete(segKey(id), pebble.NoSync)
+		err := x.try(func() error { return x.db.Delete(segKey(id), pebble.NoSync) })
 		x.mu.Unlock()
 		if err != nil {
 			return err

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"runtime"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -57,9 +55,9 @@ func (q *quiet) Errorf(format string, args ...any) {
 	q.log.Warn("index complains", "err", fmt.Sprintf(format, args...))
 }
 
-// Fatalf must not return: pebble's state is lost. The goroutine at hand, which is
-// one of pebble's own or one that openPebble or close has begun, ends, and every
-// further use of the index fails.
+// Fatalf must not return: pebble's state is lost. The goroutine at hand stays
+// here, with the locks that it has, so that none of pebble's others goes on with
+// that state; every further use of the index fails, and nobody waits for it.
 func (q *quiet) Fatalf(format string, args ...any) {
 	f := &fatal{text: fmt.Sprintf(format, args...)}
 	for _, a := range args {
@@ -67,9 +65,34 @@ func (q *quiet) Fatalf(format string, args ...any) {
 			f.cause = err
 		}
 	}
-	q.log.Error("index failed, the store must be opened again", "err", f.text)
-	q.x.failed.Store(f)
-	runtime.Goexit()
+	if q.x.failed.CompareAndSwap(nil, f) {
+		q.log.Error("index failed, the store must be opened again", "err", f.text)
+		close(q.x.dead)
+	}
+	select {}
+}
+
+// try does what may wait for the database's locks, but waits no longer than until
+// the database fails: then what f began is left behind.
+func (x *index) try(f func() error) error {
+	if f := x.failed.Load(); f != nil {
+		return f
+	}
+	done := make(chan error, 1)
+	go func() { // ends with f, or never if the database has failed
+		defer func() {
+			if r := recover(); r != nil { // a database of garbage
+				done <- fmt.Errorf("index: %v", r)
+			}
+		}()
+		done <- f()
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-x.dead:
+		return x.failed.Load()
+	}
 }
 
 type fatal struct {
@@ -80,37 +103,18 @@ type fatal struct {
 func (f *fatal) Error() string { return "index: " + f.text }
 func (f *fatal) Unwrap() error { return f.cause }
 
-// openPebble opens the database in dir, whose logger is that of x. A database of
-// garbage may make pebble panic: that is an error.
+// openPebble opens the database in dir, whose logger is that of x.
 func openPebble(dir string, o *pebble.Options, x *index) (*pebble.DB, error) {
-	type result struct {
-		db  *pebble.DB
-		err error
-	}
-	opened := make(chan result, 1)
-	// It ends with Open, which a fatal keeps waiting for ever: then it is left behind.
-	go func() {
-		defer func() {
-			if r := recover(); r != nil {
-				opened <- result{err: fmt.Errorf("%v", r)}
-			}
-		}()
+	opened := make(chan *pebble.DB, 1)
+	err := x.try(func() error {
 		db, err := pebble.Open(dir, o)
-		opened <- result{db, err}
-	}()
-	for {
-		select {
-		case r := <-opened:
-			if r.err != nil {
-				return nil, fmt.Errorf("index: %w", r.err)
-			}
-			return r.db, nil
-		case <-time.After(flushLook):
-			if f := x.failed.Load(); f != nil {
-				return nil, f
-			}
-		}
+		opened <- db
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("index: %w", err)
 	}
+	return <-opened, nil
 }
 
 // unlocked is a file system for a database whose directory is locked already. A

@@ -29,7 +29,7 @@ func (s *Store) writeReads() {
 	reads := s.reads
 	s.reads = make(map[string]struct{})
 	s.mu.Unlock()
-	if len(reads) == 0 || s.cfg.ReadOnly || s.index.failed.Load() != nil {
+	if len(reads) == 0 || s.cfg.ReadOnly || s.index.failed.Load() != nil || s.index.ailing() {
 		return
 	}
 	s.index.mu.Lock()
@@ -40,7 +40,7 @@ func (s *Store) writeReads() {
 	for h := range reads {
 		err = errors.Join(err, b.Set(append([]byte(byRead), h...), seq, nil))
 	}
-	if err = errors.Join(err, b.Commit(pebble.NoSync), b.Close()); err != nil {
+	if err = errors.Join(err, s.index.try(func() error { return errors.Join(b.Commit(pebble.NoSync), b.Close()) })); err != nil {
 		s.cfg.Log.Debug("what was read of late is lost", "err", err)
 	}
 }

@@ -16,8 +16,8 @@ const (
 	scrubTime  = 30 * 24 * time.Hour // for all of it
 )
 
-// Run tends the store until ctx is done: it compacts what is less than half
-// alive, gently, and hashes every block once in 30 days.
+// Run tends the store until ctx is done: it compacts as [Store.Compact] does,
+// gently, and hashes every block once in 30 days.
 func (s *Store) Run(ctx context.Context) error {
 	tend, scrub := time.NewTicker(tendEvery), time.NewTicker(scrubEvery)
 	defer tend.Stop()
@@ -36,6 +36,12 @@ func (s *Store) Run(ctx context.Context) error {
 
 func (s *Store) tend(ctx context.Context) {
 	s.writeReads()
+	if s.enter() == nil {
+		if !s.reserve.spent() { // it grows with the store; room makes it again
+			s.makeReserve()
+		}
+		s.users.Done()
+	}
 	switch r, err := s.compact(ctx, nil, true); {
 	case err != nil && ctx.Err() == nil:
 		s.cfg.Log.Warn("compaction failed", "err", err)
@@ -52,8 +58,8 @@ func (s *Store) scrub(ctx context.Context) {
 		due := s.index.data.Load() / int64(scrubTime/scrubEvery)
 		from, err = s.verifySome(ctx, from, max(due, 1), &r)
 	}
-	if err == nil {
-		err = s.index.db.Set([]byte(scrubAt), from, pebble.NoSync)
+	if err == nil && !s.index.ailing() {
+		err = s.index.try(func() error { return s.index.db.Set([]byte(scrubAt), from, pebble.NoSync) })
 	}
 	if err != nil && ctx.Err() == nil {
 		s.cfg.Log.Warn("scrub failed", "err", err)

@@ -60,11 +60,12 @@ func (r *reserve) spent() bool {
 
 func (s *Store) reservePath() string { return s.cfg.FS.PathJoin(s.dir, "reserve") }
 
-// makeReserve sets up to 64 MiB and a hundredth of the disk aside, if they are
-// free twice. Without it a full disk is merely harder to empty.
+// makeReserve sets some space aside, if it is free twice: more for a larger store,
+// up to 64 MiB and a hundredth of the disk. Without it a full disk is merely harder
+// to empty.
 func (s *Store) makeReserve() {
 	u, err := s.cfg.FS.GetDiskUsage(s.dir)
-	n := min(64<<20, u.TotalBytes/100)
+	n := min(64<<20, u.TotalBytes/100, 1<<20+uint64(max(s.index.data.Load(), 0))/16)
 	if err != nil || u.AvailBytes < 2*n {
 		return
 	}

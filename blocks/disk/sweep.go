@@ -57,8 +57,9 @@ func (s *Store) sweep(ctx context.Context, mark func(ctx context.Context) (func(
 		return sw, fmt.Errorf("mark: %w", err)
 	}
 	s.writeReads()
+	rest := s.resting(false)
 	if want <= 0 {
-		return s.sweepAll(ctx, keep)
+		return s.sweepAll(ctx, keep, rest)
 	}
 	for sw.Bytes < want {
 		oldest, err := s.oldest(ctx, keep, want-sw.Bytes)
@@ -70,6 +71,7 @@ func (s *Store) sweep(ctx context.Context, mark func(ctx context.Context) (func(
 			if err := s.forgetUnless(ctx, part, keep, &sw); err != nil {
 				return sw, err
 			}
+			rest(ctx)
 		}
 		if sw == before {
 			return sw, nil // there is no more
@@ -78,7 +80,7 @@ func (s *Store) sweep(ctx context.Context, mark func(ctx context.Context) (func(
 	return sw, nil
 }
 
-func (s *Store) sweepAll(ctx context.Context, keep func(mh.Multihash) bool) (sw Swept, err error) {
+func (s *Store) sweepAll(ctx context.Context, keep func(mh.Multihash) bool, rest func(context.Context)) (sw Swept, err error) {
 	var from []byte
 	for {
 		if err := ctx.Err(); err != nil {
@@ -100,6 +102,7 @@ func (s *Store) sweepAll(ctx context.Context, keep func(mh.Multihash) bool) (sw 
 		if from = next; next == nil {
 			return sw, nil
 		}
+		rest(ctx)
 	}
 }
 

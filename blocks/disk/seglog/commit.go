@@ -27,6 +27,7 @@ type request struct {
 	sums []uint32 // of the data
 	pos  []Pos    // the answer
 	size int64
+	roll bool // begin a new segment
 	err  error
 	done chan struct{}
 }
@@ -133,11 +134,20 @@ func (l *Log) Ready(ctx context.Context) error {
 	if !l.down.Load() {
 		return nil
 	}
+	return l.ask(ctx, &request{done: make(chan struct{})})
+}
+
+// Roll begins a new segment, so that the one before can be compacted.
+func (l *Log) Roll(ctx context.Context) error {
+	return l.ask(ctx, &request{roll: true, done: make(chan struct{})})
+}
+
+// ask has the writer do what r says, which has no records.
+func (l *Log) ask(ctx context.Context, r *request) error {
 	if err := l.enter(); err != nil {
 		return fmt.Errorf("seglog: %w", err)
 	}
 	defer l.users.Done()
-	r := &request{done: make(chan struct{})}
 	select {
 	case l.in <- r:
 	case <-ctx.Done():
@@ -211,23 +221,29 @@ func (l *Log) gather() []*request {
 // commit puts a group on the disk.
 func (l *Log) commit(group []*request) error {
 	var total int64
+	roll := false
 	for _, r := range group {
 		total += r.size
+		roll = roll || r.roll
 	}
 	if l.failed != nil {
 		if err := l.recover(); err != nil {
 			return fmt.Errorf("log takes no writes since: %w", err)
 		}
 	}
-	if total == 0 { // it was only to be seen whether the log can be written
+	full := l.head == nil || l.end+total > l.cfg.SegmentSize
+	if total == 0 && !roll { // it was only to be seen whether the log can be written
 		return nil
 	}
-	if l.head == nil || l.end+total > l.cfg.SegmentSize && l.end > HeaderSize {
+	if l.head == nil || (full || roll) && l.end > HeaderSize {
 		if err := l.roll(); err != nil {
 			l.failed = err
 			l.down.Store(true)
 			return err
 		}
+	}
+	if total == 0 {
+		return nil
 	}
 	end, err := l.put(group, total)
 	if err == nil {
@@ -246,9 +262,10 @@ func (l *Log) commit(group []*request) error {
 	return err
 }
 
-// allocate asks for space ahead of the end, if there is plenty. It merely helps.
+// allocate asks for space ahead of the end, as much again as the segment has, if
+// there is plenty. It merely helps.
 func (l *Log) allocate(total int64) {
-	n := max(total, min(ahead, l.cfg.SegmentSize-l.end))
+	n := max(total, min(ahead, l.end, l.cfg.SegmentSize-l.end))
 	u, err := l.cfg.FS.GetDiskUsage(l.dir)
 	if err == nil && u.AvailBytes/64 > uint64(n) && l.head.file.Preallocate(l.end, n) == nil {
 		l.ahead = l.end + n

@@ -1,0 +1,24 @@
+package disk
+
+import (
+	"context"
+	"time"
+)
+
+// longestRest is how long a piece of housekeeping rests at most.
+const longestRest = 50 * time.Millisecond
+
+// resting gives what is called after each piece of housekeeping: it rests as long
+// as the piece took, if somebody used the store meanwhile, or always.
+func (s *Store) resting(always bool) func(context.Context) {
+	calls, at := s.calls.Load(), time.Now()
+	return func(ctx context.Context) {
+		if now := s.calls.Load(); always || now != calls {
+			select {
+			case <-time.After(min(time.Since(at), longestRest)):
+			case <-ctx.Done():
+			}
+		}
+		calls, at = s.calls.Load(), time.Now()
+	}
+}

@@ -18,8 +18,12 @@ type Reclaimed struct {
 	Bytes    int64 `json:"bytes"` // of their files, less what was copied out of them
 }
 
-// moved is how many bytes a compaction copies at a time: others write in between.
-const moved = 1 << 20
+// How many bytes a compaction copies at a time. Who writes meanwhile waits for as
+// many to get on the disk.
+const (
+	movedBusy = 128 << 10
+	movedIdle = 4 << 20
+)
 
 // Compact copies what is needed out of every segment that is less than half
 // alive, or that takes half as much of the disk again as it needs, and removes it. Readers notice nothing. tell, if there is one, is told
@@ -143,13 +147,14 @@ type mover struct {
 	copied int64
 	holds  int64    // bytes of holds seen, which stay in the tally
 	forget [][]byte // keys of the index whose deletes are needed no more
-	rest   func(context.Context)
+	rest   func(context.Context) (busy bool)
+	busy   bool // others are at work
 }
 
 func (m *mover) move(ctx context.Context) error {
 	x := m.s.index
 	if !x.isDropped(m.id) {
-		m.rest = m.s.resting(m.gently)
+		m.rest, m.busy = m.s.resting(m.gently), true // until it is known better
 		err := m.s.log.Scan(m.id, func(e seglog.Entry) error { return m.one(ctx, e) })
 		if err == nil {
 			err = m.flush(ctx)
@@ -280,7 +285,7 @@ func (m *mover) add(r seglog.Record) {
 }
 
 func (m *mover) full(ctx context.Context) error {
-	if m.size < moved {
+	if m.size < movedBusy || !m.busy && m.size < movedIdle {
 		return nil
 	}
 	return m.flush(ctx)
@@ -294,7 +299,7 @@ func (m *mover) flush(ctx context.Context) error {
 		return err
 	}
 	m.batch, m.size = nil, 0
-	m.rest(ctx)
+	m.busy = m.rest(ctx)
 	return ctx.Err()
 }
 

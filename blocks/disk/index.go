@@ -194,7 +194,8 @@ func openIndex(fs vfs.FS, dir string, log *slog.Logger) (_ *index, err error) {
 		Logger:                      &quiet{log: log, x: x},
 		MaxOpenFiles:                256,
 		MemTableSize:                4 << 20,
-		MemTableStopWritesThreshold: 4,
+		MemTableStopWritesThreshold: 16,   // a disk that is full for a while stops nobody
+		L0StopWritesThreshold:       1000, // nor do tables that cannot be brought together then
 	}
 	o.EventListener = &pebble.EventListener{BackgroundError: func(err error) {
 		x.fails.Add(1)
@@ -351,7 +352,10 @@ const (
 // not get on the disk is read from the log again.
 func (x *index) close(keep bool) error {
 	close(x.stop)
-	<-x.filled
+	select {
+	case <-x.filled:
+	case <-x.dead:
+	}
 	if x.failed.Load() != nil {
 		return nil
 	}

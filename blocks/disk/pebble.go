@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -72,12 +73,17 @@ func (q *quiet) Fatalf(format string, args ...any) {
 	select {}
 }
 
+// tryTime is how long the database may take for anything but a flush.
+const tryTime = time.Minute
+
 // try does what may wait for the database's locks, but waits no longer than until
-// the database fails: then what f began is left behind.
+// the database fails, or tryTime: then what f began is left behind.
 func (x *index) try(f func() error) error {
 	if f := x.failed.Load(); f != nil {
 		return f
 	}
+	late := time.NewTimer(tryTime)
+	defer late.Stop()
 	done := make(chan error, 1)
 	go func() { // ends with f, or never if the database has failed
 		defer func() {
@@ -92,6 +98,8 @@ func (x *index) try(f func() error) error {
 		return err
 	case <-x.dead:
 		return x.failed.Load()
+	case <-late.C:
+		return errors.New("index: it does not answer")
 	}
 }
 

@@ -9,16 +9,18 @@ import (
 const longestRest = 50 * time.Millisecond
 
 // resting gives what is called after each piece of housekeeping: it rests as long
-// as the piece took, if somebody used the store meanwhile, or always.
-func (s *Store) resting(always bool) func(context.Context) {
+// as the piece took, if somebody used the store meanwhile, or always, and answers
+// whether somebody did.
+func (s *Store) resting(always bool) func(context.Context) (busy bool) {
 	calls, at := s.calls.Load(), time.Now()
-	return func(ctx context.Context) {
-		if now := s.calls.Load(); always || now != calls {
+	return func(ctx context.Context) (busy bool) {
+		if busy = s.calls.Load() != calls; always || busy {
 			select {
 			case <-time.After(min(time.Since(at), longestRest)):
 			case <-ctx.Done():
 			}
 		}
 		calls, at = s.calls.Load(), time.Now()
+		return busy
 	}
 }

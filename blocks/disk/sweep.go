@@ -20,7 +20,7 @@ type Swept struct {
 }
 
 const (
-	sweptTogether = 256     // blocks that are forgotten with one sync
+	sweptTogether = 128     // blocks that are forgotten with one sync
 	sweptOldest   = 1 << 16 // blocks that are put in order at a time
 )
 
@@ -80,7 +80,7 @@ func (s *Store) sweep(ctx context.Context, mark func(ctx context.Context) (func(
 	return sw, nil
 }
 
-func (s *Store) sweepAll(ctx context.Context, keep func(mh.Multihash) bool, rest func(context.Context)) (sw Swept, err error) {
+func (s *Store) sweepAll(ctx context.Context, keep func(mh.Multihash) bool, rest func(context.Context) bool) (sw Swept, err error) {
 	var from []byte
 	for {
 		if err := ctx.Err(); err != nil {

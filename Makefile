@@ -4,7 +4,7 @@ BIN     := bin/cairn
 LDFLAGS := -s -w
 export CGO_ENABLED ?= 0
 
-.PHONY: all build demo test check vet lint race fuzz acceptance bench long man cross units clean
+.PHONY: all build demo test check vet lint race fuzz acceptance bench bench-store crash long man cross units clean
 
 all: build
 
@@ -44,7 +44,13 @@ acceptance: ## 100 files, 20 peers, the publisher killed; and its control
 bench: ## readiness, memory, put and first byte, large files and directories, on real processes
 	CAIRN_BENCH=1 $(GO) test ./cmd/cairn -run 'TestFigures' -v -count=1 -timeout 20m
 
-long: race acceptance bench ## the full figures, before an issue is closed
+bench-store: ## the store beside go-ds-flatfs, on the disk of CAIRN_BENCH_DIR
+	CAIRN_BENCH=1 $(GO) test ./blocks/disk -run 'TestStoreFigures' -v -count=1 -timeout 20m
+
+crash: ## every crash point, 500 kills, 200 power cuts (these as root): the full figures of the store
+	CAIRN_LONG=1 $(GO) test ./blocks/disk -run 'NoCrash|OutlivesAKill|OutlivesAPowerCut|NoSweepTakesWhatIsHeldOrInWork|Control' -v -count=1 -timeout 30m
+
+long: race acceptance bench bench-store crash ## the full figures, before an issue is closed
 	$(MAKE) fuzz FUZZTIME=60s
 
 man: ## docs/man from the commands; the tests hold it to them

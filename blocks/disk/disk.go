@@ -120,14 +120,14 @@ var (
 // format is brought forward first.
 func Open(dir string, cfg Config) (_ *Store, err error) {
 	cfg = cfg.withDefaults()
-	if err := cfg.FS.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(cfg.FS, dir, cfg.ReadOnly); err != nil {
 		return nil, fmt.Errorf("disk: open: %w", spaced(err))
 	}
 	s := &Store{
 		dir: dir, cfg: cfg, flights: newFlights(),
 		bad: make(map[string]uint64), reads: make(map[string]struct{}),
 	}
-	if s.unlock, err = lockDir(cfg.FS, dir); err != nil {
+	if s.unlock, err = lockDir(cfg.FS, dir, cfg.ReadOnly); err != nil {
 		return nil, fmt.Errorf("disk: open: %w", err)
 	}
 	defer func() {

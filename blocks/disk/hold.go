@@ -31,15 +31,19 @@ func (s *Store) Hold(ctx context.Context, l blocks.Lease, hs ...mh.Multihash) er
 		return fmt.Errorf("disk: hold: %w", err)
 	}
 	defer s.flights.leave(hs)
-	return s.commit(ctx, "hold", func() ([]seglog.Record, error) {
-		id := l.ID()
-		var recs []seglog.Record
-		switch old, ok, err := getLease(s.index.db, id); {
-		case err != nil:
+	// The lease is on the disk before anything says that it holds: of a group that
+	// is torn any record may be left.
+	id := l.ID()
+	if err := s.commit(ctx, "hold", func() ([]seglog.Record, error) {
+		old, ok, err := getLease(s.index.db, id)
+		if err != nil || ok && l.Seq <= old.Seq {
 			return nil, err
-		case !ok || l.Seq > old.Seq:
-			recs = append(recs, seglog.Record{Kind: kindLease, Key: id[:], Data: l.Marshal()})
 		}
+		return []seglog.Record{{Kind: kindLease, Key: id[:], Data: l.Marshal()}}, nil
+	}); err != nil {
+		return err
+	}
+	return s.commit(ctx, "hold", func() (recs []seglog.Record, err error) {
 		var keys []byte
 		for _, h := range hs {
 			at, ok, err := getHolding(s.index.db, id[:], h)
@@ -100,9 +104,11 @@ func (s *Store) commit(ctx context.Context, what string, records func() ([]seglo
 	switch {
 	case err != nil:
 	case len(recs) == 0:
-		err = s.log.Ready(ctx)
+		err = s.sure(ctx)
 	default:
-		_, err = s.log.Append(ctx, recs...)
+		if err = s.index.sound(); err == nil {
+			_, err = s.log.Append(ctx, recs...)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("disk: %s: %w", what, spaced(err))

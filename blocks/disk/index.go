@@ -273,6 +273,16 @@ func (x *index) sums(t *tally, sign int64) {
 	x.bad.Add(sign * t.bad)
 }
 
+// sound answers why the index does not say all that the log says.
+func (x *index) sound() error {
+	if f := x.failed.Load(); f != nil {
+		return f
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.broken
+}
+
 func segKey(id uint32) []byte { return binary.BigEndian.AppendUint32([]byte(bySeg), id) }
 
 // get is the place of the block h; without one, false.

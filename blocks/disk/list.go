@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"iter"
 
@@ -23,10 +22,11 @@ func (s *Store) Leases(ctx context.Context, h mh.Multihash) ([]blocks.Lease, err
 		}
 		id := blocks.LeaseID(k[len(k)-idSize:])
 		l, ok, err := getLease(s.index.db, id)
-		if err == nil && !ok {
-			err = fmt.Errorf("lease %s is missing", id)
+		if ok {
+			out = append(out, l)
+		} else if err == nil {
+			s.cfg.Log.Error("a lease is lost, its blocks are kept", "lease", id)
 		}
-		out = append(out, l)
 		return err == nil, err
 	})
 	if err != nil {
@@ -47,7 +47,7 @@ func (s *Store) Held(ctx context.Context) iter.Seq2[blocks.Holding, error] {
 			}
 			h, id := k[len(byHash):len(k)-idSize], blocks.LeaseID(k[len(k)-idSize:])
 			if !bytes.Equal(h, at.Hash) {
-				if at.Hash != nil {
+				if len(at.Leases) > 0 {
 					more = yield(at, nil)
 				}
 				at = blocks.Holding{Hash: bytes.Clone(h)}
@@ -55,8 +55,12 @@ func (s *Store) Held(ctx context.Context) iter.Seq2[blocks.Holding, error] {
 			l, ok := known[id]
 			if !ok {
 				var err error
-				if l, ok, err = getLease(s.index.db, id); err != nil || !ok {
-					return false, errors.Join(err, fmt.Errorf("lease %s cannot be read", id))
+				if l, ok, err = getLease(s.index.db, id); err != nil {
+					return false, err
+				}
+				if !ok {
+					s.cfg.Log.Error("a lease is lost, its blocks are kept", "lease", id)
+					return more, nil
 				}
 				known[id] = l
 			}
@@ -67,7 +71,7 @@ func (s *Store) Held(ctx context.Context) iter.Seq2[blocks.Holding, error] {
 		case !more:
 		case err != nil:
 			yield(blocks.Holding{}, fmt.Errorf("disk: held: %w", err))
-		case at.Hash != nil:
+		case len(at.Leases) > 0:
 			yield(at, nil)
 		}
 	}

@@ -20,8 +20,9 @@ import (
 const version = 2
 
 // lockDir takes dir for this process, and writes who has it. What it answers
-// lets go. It leaves the file: a lock on a removed file locks nothing.
-func lockDir(fs vfs.FS, dir string) (unlock func() error, err error) {
+// lets go. It leaves the file: a lock on a removed file locks nothing. Where
+// nothing can be written and nothing is to be, it does not say who has it.
+func lockDir(fs vfs.FS, dir string, readOnly bool) (unlock func() error, err error) {
 	if vfs.Root(fs) != vfs.Default {
 		l, err := fs.Lock(fs.PathJoin(dir, "lock"))
 		if err != nil {
@@ -40,7 +41,10 @@ func lockDir(fs vfs.FS, dir string) (unlock func() error, err error) {
 		pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
 		return nil, &blocks.LockedError{Dir: dir, PID: pid}
 	}
-	if err := os.WriteFile(path, fmt.Appendln(nil, os.Getpid()), 0o600); err != nil && !errors.Is(err, syscall.ENOSPC) {
+	switch err := os.WriteFile(path, fmt.Appendln(nil, os.Getpid()), 0o600); {
+	case readOnly && errors.Is(err, syscall.EROFS):
+		return l.Unlock, nil
+	case err != nil && !errors.Is(err, syscall.ENOSPC):
 		return nil, errors.Join(spaced(err), l.Unlock())
 	}
 	return func() error { return errors.Join(os.Truncate(path, 0), l.Unlock()) }, nil

@@ -3,6 +3,7 @@ package disk
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/cairn-network/cairn/blocks/disk/seglog"
@@ -22,6 +23,16 @@ func (s *Store) reuseIndex() (why error) {
 	dir := s.indexDir()
 	if _, err := s.cfg.FS.Stat(dir); err != nil {
 		return fmt.Errorf("there is none: %w", err)
+	}
+	if s.cfg.ReadOnly { // a database that cannot write ends badly
+		probe := s.cfg.FS.PathJoin(dir, "probe")
+		f, err := create(s.cfg.FS, probe)
+		if err == nil {
+			err = errors.Join(f.Close(), s.cfg.FS.Remove(probe))
+		}
+		if err != nil {
+			return fmt.Errorf("it cannot be written: %w", err)
+		}
 	}
 	defer func() {
 		if r := recover(); r != nil { // a database of garbage

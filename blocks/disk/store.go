@@ -230,6 +230,9 @@ func (s *Store) write(ctx context.Context, bs []blocks.Block) (others []*flight,
 	}
 	// What was found there before the flight began may have been written since,
 	// by a flight that has ended: twice does no harm.
+	if err := s.index.sound(); err != nil {
+		return nil, err // else the log would grow by what is refused
+	}
 	if _, err = s.log.Append(ctx, recs...); err == nil {
 		s.mended(recs)
 	}
@@ -336,6 +339,8 @@ func (s *Store) forget(ctx context.Context, hs []mh.Multihash, spare func(h stri
 			return forgotten{}, err
 		}
 		s.punch()
+	} else if err := s.sure(ctx); err != nil {
+		return f, err
 	}
 	for _, o := range others {
 		if err := o.wait(ctx); err != nil {
@@ -343,6 +348,15 @@ func (s *Store) forget(ctx context.Context, hs []mh.Multihash, spare func(h stri
 		}
 	}
 	return f, nil
+}
+
+// sure answers nil when the index says all that the log says: only then may what
+// it says make a call needless. A record that was refused may be in the log.
+func (s *Store) sure(ctx context.Context) error {
+	if err := s.index.sound(); err != nil {
+		return err
+	}
+	return s.log.Ready(ctx)
 }
 
 // punch gives the data of deleted blocks back to the disk.

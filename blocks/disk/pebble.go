@@ -113,6 +113,7 @@ func (f *fatal) Unwrap() error { return f.cause }
 
 // openPebble opens the database in dir, whose logger is that of x.
 func openPebble(dir string, o *pebble.Options, x *index) (*pebble.DB, error) {
+	g := newGate(o)
 	opened := make(chan *pebble.DB, 1)
 	err := x.try(func() error {
 		db, err := pebble.Open(dir, o)
@@ -122,6 +123,7 @@ func openPebble(dir string, o *pebble.Options, x *index) (*pebble.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("index: %w", err)
 	}
+	g.open()
 	return <-opened, nil
 }
 

@@ -104,7 +104,7 @@ func TestAnIndexThatCannotBeWrittenCostsAtMostARestart(t *testing.T) {
 	if testing.Short() {
 		most = 6
 	}
-	restarts := 0
+	restarts, refused := 0, 0
 	for op, cause := range map[string]error{"write": crashfs.Short(syscall.ENOSPC), "create": syscall.ENOSPC, "sync": syscall.EIO, "read": syscall.EIO} {
 		for n := int64(1); n <= most; n++ {
 			d := crashfs.New()
@@ -133,6 +133,7 @@ func TestAnIndexThatCannotBeWrittenCostsAtMostARestart(t *testing.T) {
 				continue
 			}
 			over.Store(true)
+			refused += h.failed
 			if v := h.judge(t.Context(), w.s, d.Len()); len(v.why) > 0 {
 				restarts++
 				if v.wrong+v.risen > 0 {
@@ -151,7 +152,10 @@ func TestAnIndexThatCannotBeWrittenCostsAtMostARestart(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("the index failed at %d places: %d times the store had to be opened again, lost nothing", 4*most, restarts)
+	t.Logf("the index failed at %d places: %d calls refused, %d times the store had to be opened again", 4*most, refused, restarts)
+	if refused == 0 {
+		t.Error("no fault was met")
+	}
 }
 
 func TestAFullDiskSaysSoAtOnceAndGoesOnWhenThereIsRoom(t *testing.T) {

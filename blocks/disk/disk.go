@@ -166,8 +166,10 @@ func (s *Store) openLog() (err error) {
 	if !fresh {
 		why := s.reuseIndex()
 		if why != nil {
-			s.cfg.Log.Info("index is rebuilt from the log", "why", why)
 			fresh = true
+			if len(s.log.IDs()) > 0 {
+				s.cfg.Log.Info("index is rebuilt from the log", "why", why)
+			}
 		}
 	}
 	if fresh {

@@ -119,9 +119,6 @@ func (s *Store) scan(ctx context.Context, prefix []byte, each func(k, value []by
 	if f := s.index.failed.Load(); f != nil {
 		return f
 	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
 	return scanPrefix(s.index.db, prefix, func(k, value []byte) (bool, error) {
 		if err := ctx.Err(); err != nil {
 			return false, err

@@ -233,8 +233,22 @@ func (s *Store) write(ctx context.Context, bs []blocks.Block) (others []*flight,
 	if err := s.index.sound(); err != nil {
 		return nil, err // else the log would grow by what is refused
 	}
-	_, err = s.log.Append(ctx, recs...)
+	if _, err = s.log.Append(ctx, recs...); err == nil {
+		s.mended(recs)
+	}
 	return others, err
+}
+
+// mended forgets that what was just written had been found wrong.
+func (s *Store) mended(recs []seglog.Record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.bad) == 0 {
+		return
+	}
+	for _, r := range recs {
+		delete(s.bad, string(r.Key))
+	}
 }
 
 // writable answers why nothing may be written.

@@ -31,7 +31,8 @@ const (
 // Whatever a Put or a Hold names that is under way when the sweep begins, or
 // begins before it ends, is spared. What was put before, and will be pinned or
 // held only later, only the caller knows: the keep that mark answers must know
-// it too. keep is asked once for each block, at the time it would be forgotten.
+// it too: keep is asked about a block shortly before it would be forgotten, and
+// may be asked again.
 func (s *Store) Sweep(ctx context.Context, mark func(ctx context.Context) (keep func(mh.Multihash) bool, err error), want int64) (Swept, error) {
 	sw, err := s.sweep(ctx, mark, want)
 	if err != nil {

@@ -87,7 +87,7 @@ func TestSweepTakesWhatWasNotReadForLongestFirst(t *testing.T) {
 // forgets all that nobody needs. What was asked for when the sweep had begun must
 // be there afterwards.
 func TestNoSweepTakesWhatAPutReliesOn(t *testing.T) {
-	rounds := 3000
+	rounds := 1000
 	if testing.Short() {
 		rounds = 300
 	}

@@ -40,7 +40,11 @@ func (s *Store) Verify(ctx context.Context, tell func(done, total int64)) (Repor
 			return r, fmt.Errorf("disk: verify: %w", err)
 		}
 		if tell != nil {
-			tell(r.Bytes, max(s.index.data.Load(), r.Bytes))
+			total := r.Bytes
+			if next != nil {
+				total = max(total, s.index.data.Load())
+			}
+			tell(r.Bytes, total)
 		}
 		if from = next; next == nil {
 			return r, nil

@@ -174,7 +174,7 @@ func (l *Log) agree() error {
 
 // inferMark takes the mark from a first record, when no header can be read.
 func (l *Log) inferMark() bool {
-	for _, id := range l.ids() {
+	for _, id := range l.IDs() {
 		b := make([]byte, fixed+MaxKey+4)
 		n, _ := l.segs[id].file.ReadAt(b, HeaderSize) // a short one does not parse
 		if n < fixed {
@@ -191,7 +191,8 @@ func (l *Log) inferMark() bool {
 // Mark is what the records of this log begin with; it names the log.
 func (l *Log) Mark() Mark { return l.mark }
 
-func (l *Log) ids() []uint32 {
+// IDs lists the numbers of the segments in order.
+func (l *Log) IDs() []uint32 {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	return slices.Sorted(maps.Keys(l.segs))
@@ -208,7 +209,7 @@ type Segment struct {
 // Segments lists the segments in order.
 func (l *Log) Segments() ([]Segment, error) {
 	var out []Segment
-	for _, id := range l.ids() {
+	for _, id := range l.IDs() {
 		s, err := l.acquire(id)
 		if err != nil {
 			continue // removed meanwhile

@@ -171,7 +171,7 @@ func (l *Log) resume(w *window, off int64) (int64, error) {
 func (l *Log) Replay(from Pos, seq uint64, each func(Entry) error) error {
 	var last found
 	l.seq = max(seq, 1)
-	ids := l.ids()
+	ids := l.IDs()
 	for i, id := range ids {
 		s := l.segs[id]
 		l.seq = max(l.seq, s.start.seq)

@@ -138,7 +138,14 @@ func name(key string) string { return fmt.Sprintf("%c %.6x", key[0], key[max(len
 
 func facts(fs []fact) (out string) {
 	for _, f := range fs {
-		out += fmt.Sprintf(" [%d,%d] there=%v", f.begun, f.end, f.value != absent)
+		what := "there"
+		switch f.value {
+		case absent:
+			what = "deleted"
+		case either:
+			what = "refused or swept"
+		}
+		out += fmt.Sprintf(" [%d,%d] %s", f.begun, f.end, what)
 	}
 	return out
 }

@@ -240,7 +240,7 @@ func TestWhatWasPromisedOutlivesAKill(t *testing.T) {
 	var opening []time.Duration
 	for round := range kills { // each time on what the last left behind
 		first := uint64(round) << 20
-		murder(t, dir, first, time.Duration(50+rng.IntN(700))*time.Millisecond, false, p)
+		murder(t, dir, first, time.Duration(50+rng.IntN(400))*time.Millisecond, false, p)
 		start := time.Now()
 		s, err := disk.Open(dir, disk.Config{})
 		if err != nil {

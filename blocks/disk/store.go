@@ -173,7 +173,7 @@ func (s *Store) put(ctx context.Context, bs []blocks.Block) error {
 		}
 		if len(absent) == 0 {
 			// Not while a deletion may stand in the log that failed.
-			return s.log.Ready(ctx)
+			return s.sure(ctx)
 		}
 		others, err := s.write(ctx, absent)
 		if err != nil {

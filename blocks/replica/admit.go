@@ -72,12 +72,16 @@ func (s *Set) near(ctx context.Context, l blocks.Lease, h mh.Multihash) wire.Sta
 func (s *Set) Keep(ctx context.Context, _ peer.ID, l blocks.Lease, bs ...blocks.Block) error {
 	s.entering.RLock()
 	defer s.entering.RUnlock()
-	if err := s.store.Put(ctx, bs...); err != nil {
-		return err
-	}
-	hs := make([]mh.Multihash, len(bs))
+	hs, size := make([]mh.Multihash, len(bs)), int64(0)
 	for i, b := range bs {
 		hs[i] = b.Hash()
+		size += int64(len(b.RawData()))
+	}
+	if s.full(size) { // others were faster since the offer
+		return &wire.Refusal{Code: wire.Full, Reason: wire.Full.String()}
+	}
+	if err := s.store.Put(ctx, bs...); err != nil {
+		return err
 	}
 	return s.hold(ctx, l, hs, func(i int) int64 { return int64(len(bs[i].RawData())) })
 }

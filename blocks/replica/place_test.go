@@ -30,12 +30,13 @@ type world struct {
 	have   map[peer.ID]*blockstest.Mem
 	take   map[peer.ID]func(context.Context) error // nil: at once
 	liar   peer.ID                                 // proves what it does not have
+	part   map[peer.ID]int                         // hangs after so many blocks of an offer
 	offers int                                     // that were made
 }
 
 func newWorld(ids ...peer.ID) *world {
 	w := &world{ready: make(chan struct{}), changed: make(chan struct{}, 1), peers: ids,
-		have: map[peer.ID]*blockstest.Mem{}, take: map[peer.ID]func(context.Context) error{}}
+		have: map[peer.ID]*blockstest.Mem{}, take: map[peer.ID]func(context.Context) error{}, part: map[peer.ID]int{}}
 	close(w.ready)
 	for _, p := range ids {
 		w.have[p] = new(blockstest.Mem)
@@ -79,6 +80,10 @@ func (w *world) Offer(ctx context.Context, p peer.ID, l blocks.Lease, _ wire.Rea
 		}
 	}
 	for i, it := range items {
+		if n := w.part[p]; n > 0 && i == n {
+			<-ctx.Done()
+			return ctx.Err()
+		}
 		err := from.View(ctx, it.Hash, func(data []byte) error {
 			return errors.Join(w.have[p].Put(ctx, blocks.New(cid.Raw, data)), w.have[p].Hold(ctx, l, it.Hash))
 		})
@@ -122,6 +127,11 @@ func (w *world) Leases(ctx context.Context, p peer.ID, h mh.Multihash) ([]blocks
 // publisher is a set whose store holds n blocks under a lease of r copies.
 func publisher(t *testing.T, w *world, n, r int) (*replica.Set, blocks.Lease, blocks.Pin, []blocks.Block) {
 	t.Helper()
+	return publisherWith(t, w, n, r, replica.Config{PutIdle: 10 * time.Second, Every: time.Minute, Window: 4})
+}
+
+func publisherWith(t *testing.T, w *world, n, r int, cfg replica.Config) (*replica.Set, blocks.Lease, blocks.Pin, []blocks.Block) {
+	t.Helper()
 	key := blockstest.Key(1)
 	self, err := peer.IDFromPrivateKey(key)
 	if err != nil {
@@ -142,7 +152,7 @@ func publisher(t *testing.T, w *world, n, r int) (*replica.Set, blocks.Lease, bl
 	if err := errors.Join(mem.Put(t.Context(), bs...), mem.Hold(t.Context(), l, hs...), mem.Pin(t.Context(), pin)); err != nil {
 		t.Fatal(err)
 	}
-	s := replica.New(self, mem, mem, w, w, replica.Config{PutIdle: 10 * time.Second, Every: time.Minute, Window: 4})
+	s := replica.New(self, mem, mem, w, w, cfg)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = s.Run(ctx) }()
@@ -275,6 +285,40 @@ func TestWindowIsTheBrake(t *testing.T) {
 		t0 := time.Now()
 		if _, err := s.Queue(l, pin).Wait(t.Context(), blocks.WaitFull, nil); err != nil || time.Since(t0) != 5*time.Second {
 			t.Fatalf("took %v, %v", time.Since(t0), err)
+		}
+	})
+}
+
+// A put costs each holder a few offers, however many its blocks are.
+func TestBlocksGoInBatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld("a", "b", "c")
+		s, l, pin, _ := publisherWith(t, w, 1000, 3, replica.Config{PutIdle: 10 * time.Second, Every: time.Minute})
+		if p, err := s.Queue(l, pin).Wait(t.Context(), blocks.WaitFull, nil); err != nil || p.Copies[3] != 1000 {
+			t.Fatalf("%+v, %v", p, err)
+		}
+		if w.offers > 3*(1000/128+1) {
+			t.Errorf("%d offers for 1,000 blocks on 3 holders", w.offers)
+		}
+	})
+}
+
+// A holder that takes some of what it is offered and then hangs holds up nobody for long,
+// and what it did not take goes to the next closest.
+func TestWhatAHungHolderDidNotTakeGoesElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld("a", "b", "c", "d", "e")
+		for _, p := range []peer.ID{"a", "b"} {
+			w.part[p] = 10
+		}
+		s, l, pin, _ := publisherWith(t, w, 60, 4, replica.Config{PutIdle: 30 * time.Second, Every: time.Minute, Linger: 3 * time.Second})
+		t0 := time.Now()
+		p, err := s.Queue(l, pin).Wait(t.Context(), blocks.WaitQuorum, nil)
+		if err != nil || p.Safe != 60 {
+			t.Fatalf("%+v, %v", p, err)
+		}
+		if d := time.Since(t0); d > 10*time.Second {
+			t.Errorf("took %v", d)
 		}
 	})
 }

@@ -11,10 +11,11 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// A peer with eight streams gets no more than a peer with one: they take turns by bytes.
+// A peer with eight streams of large blocks gets no more than one with four of small
+// ones: they take turns by bytes.
 func TestPeersTakeTurnsByBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tr := newTurns(4 << 20)
+		tr := newTurns(1 << 20)
 		ctx, cancel := context.WithCancel(t.Context())
 		var mu sync.Mutex
 		disk := make(chan struct{}, 1) // one at a time, a second for a MiB
@@ -23,7 +24,7 @@ func TestPeersTakeTurnsByBytes(t *testing.T) {
 		for p, s := range map[peer.ID]struct {
 			streams int
 			n       int64
-		}{"crowd": {8, 1 << 20}, "guest": {1, 256 << 10}} {
+		}{"crowd": {8, 1 << 20}, "guest": {4, 256 << 10}} {
 			for range s.streams {
 				wg.Go(func() {
 					for tr.take(ctx, p, s.n) == nil {
@@ -41,7 +42,7 @@ func TestPeersTakeTurnsByBytes(t *testing.T) {
 		time.Sleep(200 * time.Second)
 		cancel()
 		wg.Wait()
-		if a, b := got["crowd"]>>20, got["guest"]>>20; b < 40 || a > 4*b {
+		if a, b := got["crowd"]>>20, got["guest"]>>20; b < 70 || a < 70 {
 			t.Errorf("the crowd got %d MiB, the guest %d", a, b)
 		}
 		if tr.hand != 0 || len(tr.line) != 0 || len(tr.wait) != 0 {

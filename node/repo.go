@@ -16,12 +16,33 @@ type Disk interface {
 	Verify(ctx context.Context, tell func(done, total int64)) (disk.Report, error)
 	Compact(ctx context.Context, tell func(done, total int64)) (disk.Reclaimed, error)
 	Run(ctx context.Context) error // keeps it in order until ctx is done
+	Free() (int64, error)          // bytes of the disk that may be written
 }
 
 var _ Disk = (*disk.Store)(nil)
 
 // errNoDisk says that a peer keeps its blocks in memory, as those of simulations do.
 var errNoDisk = errors.New("node: this peer has no disk")
+
+// leastRoom is how many bytes have to be free for a put of unknown size to begin.
+const leastRoom = 4 << 20
+
+// Room answers [blocks.ErrFull] when there is no room for size more bytes, so that who
+// asks before a put need not send them; size 0 is not known. What it says may be wrong
+// a moment later.
+func (n *Node) Room(_ context.Context, size int64) error {
+	if n.disk == nil {
+		return nil
+	}
+	free, err := n.disk.Free()
+	if err != nil {
+		return fmt.Errorf("repo: %w", err)
+	}
+	if free < max(size, leastRoom) {
+		return fmt.Errorf("repo: %w: %d bytes are free", blocks.ErrFull, free)
+	}
+	return nil
+}
 
 // RepoStat says what is kept here, and what that takes.
 func (n *Node) RepoStat(ctx context.Context) (blocks.RepoStat, error) {

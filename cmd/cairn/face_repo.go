@@ -6,6 +6,9 @@ import (
 	"github.com/cairn-network/cairn/blocks"
 )
 
+// Room says whether there is room for size more bytes.
+func (f *face) Room(ctx context.Context, size int64) error { return f.n.Room(ctx, size) }
+
 // RepoStat says what is kept.
 func (f *face) RepoStat(ctx context.Context) (blocks.RepoStat, error) { return f.n.RepoStat(ctx) }
 

@@ -85,12 +85,12 @@ func same(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// post sends a file to the API of a home and checks the code of the error at the
-// end of the answer: post full home file.
+// post sends a file to the API of a home and checks the status of the answer and its
+// code: post 507 full home file.
 func post(ts *testscript.TestScript, _ bool, args []string) {
-	home := node.HomeAt(ts.MkAbs(args[1]))
+	home := node.HomeAt(ts.MkAbs(args[2]))
 	base, token := ts.ReadFile(home.APIAddrFile()), ts.ReadFile(home.TokenFile())
-	req, err := http.NewRequest("POST", strings.TrimSpace(base)+"/api/v1/put?wait=local", strings.NewReader(ts.ReadFile(args[2])))
+	req, err := http.NewRequest("POST", strings.TrimSpace(base)+"/api/v1/put?wait=local", strings.NewReader(ts.ReadFile(args[3])))
 	ts.Check(err)
 	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(token))
 	start := time.Now()
@@ -101,8 +101,8 @@ func post(ts *testscript.TestScript, _ bool, args []string) {
 	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<16))
 	ts.Check(err)
 	ts.Logf("%d after %v: %s", res.StatusCode, time.Since(start), body)
-	if !strings.Contains(string(body), `"type":"error","code":"`+args[0]+`"`) {
-		ts.Fatalf("the answer does not say %q", args[0])
+	if strconv.Itoa(res.StatusCode) != args[0] || !strings.Contains(string(body), `"code":"`+args[1]+`"`) {
+		ts.Fatalf("the answer does not say %s, %q", args[0], args[1])
 	}
 }
 

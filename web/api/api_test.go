@@ -31,12 +31,14 @@ type fake struct {
 	updates func(ctx context.Context) iter.Seq2[api.Update, error]
 	trees
 	api.Repo
+	full  error // no room
 	state string
 }
 
 func (f *fake) Put(ctx context.Context, r io.Reader, o blocks.PutOptions, tell func(blocks.Progress)) (blocks.Receipt, error) {
 	return f.put(ctx, r, o, tell)
 }
+func (f *fake) Room(context.Context, int64) error                       { return f.full }
 func (f *fake) Open(ctx context.Context, path string) (api.File, error) { return f.open(ctx, path) }
 func (f *fake) Health(ctx context.Context, path string, detail bool) (blocks.Health, error) {
 	return f.health(ctx, path, detail)

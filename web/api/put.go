@@ -27,6 +27,9 @@ func (s *server) put(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = kindErr
 	}
+	if err == nil { // it is said before a byte is sent, as far as it is known
+		err = s.n.Room(r.Context(), max(r.ContentLength, 0))
+	}
 	if err != nil {
 		s.fail(w, r, err)
 		return

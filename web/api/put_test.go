@@ -260,6 +260,17 @@ func TestStatusLinesAreFew(t *testing.T) {
 	}
 }
 
+// A full disk is a status of its own, and the body is not asked for.
+func TestAPutThatHasNoRoomIsRefusedBeforeItIsSent(t *testing.T) {
+	n := node("")
+	n.full = fmt.Errorf("repo: %w", blocks.ErrFull)
+	c := raw(t, serve(t, n, api.Config{}).URL, "Content-Length: 5\r\nExpect: 100-continue", "")
+	answer, err := bufio.NewReader(c).ReadString('\n')
+	if err != nil || !strings.Contains(answer, "507 Insufficient Storage") {
+		t.Errorf("%q %v", answer, err)
+	}
+}
+
 func TestExpectingClientIsToldToGoOn(t *testing.T) {
 	c := raw(t, serve(t, node(""), api.Config{}).URL, "Content-Length: 5\r\nExpect: 100-continue", "")
 	r := bufio.NewReader(c)

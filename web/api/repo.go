@@ -9,6 +9,9 @@ import (
 
 // Repo is what the API needs of the place where a peer keeps its blocks.
 type Repo interface {
+	// Room answers blocks.ErrFull when there is no room for size more bytes; size 0 is
+	// not known.
+	Room(ctx context.Context, size int64) error
 	// RepoStat says what is kept, and what that takes.
 	RepoStat(ctx context.Context) (blocks.RepoStat, error)
 	// RepoVerify hashes every block, and gets those anew whose bytes are wrong.

@@ -15,6 +15,8 @@ import (
 // repo is the part of a fake node that has a store; its tasks fail with fault.
 type repo struct{ fault error }
 
+func (r repo) Room(context.Context, int64) error { return nil }
+
 func (r repo) RepoStat(context.Context) (blocks.RepoStat, error) {
 	return blocks.RepoStat{Version: 2, Blocks: 7, Bytes: 7 << 20, Quota: -1, Free: 1 << 40}, r.fault
 }

@@ -109,3 +109,61 @@ func TestWhatWasReleasedStaysReleased(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// A release outlives every older record of the holding, wherever that stands.
+func TestACompactionKeepsReleasesThatAreNeeded(t *testing.T) {
+	dir, l := t.TempDir(), blockstest.Lease(1, 1, block(1, 1).Cid(), testStart)
+	s, err := disk.Open(dir, disk.Config{SegmentSize: 16 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kept, junk []mh.Multihash
+	put := func(i uint64) mh.Multihash {
+		b := block(i, 1000)
+		if err := s.Put(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+		return b.Hash()
+	}
+	for i := range uint64(20) { // segments that stay dense; the hold is among them
+		if kept = append(kept, put(i)); i == 9 {
+			if err := s.Hold(t.Context(), l, kept...); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for i := range uint64(60) { // segments that are emptied; the release is among them
+		if junk = append(junk, put(100+i)); i == 30 {
+			if err := s.Release(t.Context(), l.ID(), kept[:5]...); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := s.Delete(t.Context(), junk...); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := s.Compact(t.Context(), nil); err != nil || r.Segments < 3 {
+		t.Fatalf("%+v, %v: want the emptied segments compacted", r, err)
+	}
+	for _, how := range []disk.Config{{}, {Rebuild: true}} {
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if s, err = disk.Open(dir, how); err != nil {
+			t.Fatal(err)
+		}
+		var under []mh.Multihash
+		for h, err := range s.Under(t.Context(), l.ID()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			under = append(under, h)
+		}
+		if len(under) != 5 || s.Count() != 5 {
+			t.Errorf("%+v: %d blocks are held, %d counted; want the 5 that were not released", how, len(under), s.Count())
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}

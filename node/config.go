@@ -50,6 +50,7 @@ type NetworkConfig struct {
 // StoreConfig says what is kept on disk.
 type StoreConfig struct {
 	Quota Size `toml:"quota" comment:"Space for the blocks of others, such as \"10GiB\"; 0 is 10 GiB or 10 % of the free disk, whichever is less."`
+	Cache Size `toml:"cache" comment:"Space for blocks that were merely read; the same if it is 0. What was read longest ago is forgotten."`
 }
 
 // ReplicaConfig says how files are kept on other peers.

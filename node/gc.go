@@ -1,8 +1,12 @@
 package node
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/blocks/fetch"
@@ -18,45 +22,109 @@ const sweepBlocks = 128
 
 // GC forgets blocks that nobody wants here: they are under no pin, held under no
 // lease, and no put or pin that is under way has to do with them. That leaves what was
-// merely read. want is how many bytes to free, 0 is all. tell hears how many blocks
-// were looked at. [blocks.ErrBusy] is the answer while another runs; a [*pins.GapError] when
-// it cannot be known what a pin wants.
-func (n *Node) GC(ctx context.Context, want int64, tell func(blocks.Done)) (out blocks.Swept, err error) {
+// merely read. want is how many bytes to free, 0 is all; those that were asked for
+// longest ago go first. tell hears how many blocks were looked at. [blocks.ErrBusy] is
+// the answer while another runs; a [*pins.GapError] when it cannot be known what a pin
+// wants.
+func (n *Node) GC(ctx context.Context, want int64, tell func(blocks.Done)) (blocks.Swept, error) {
+	return n.collect(ctx, tell, func(idle int64) int64 {
+		if want == 0 {
+			return idle
+		}
+		return min(want, idle)
+	})
+}
+
+// idle is a block that nobody wants.
+type idle struct {
+	h    mh.Multihash
+	size int64
+	used uint64
+}
+
+// collect is GC of as many bytes as much says of those that nobody wants.
+func (n *Node) collect(ctx context.Context, tell func(blocks.Done), much func(idle int64) int64) (out blocks.Swept, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("gc: %w", err)
+		}
+	}()
 	if err := n.beginGC(); err != nil {
-		return out, fmt.Errorf("gc: %w", err)
+		return out, err
 	}
 	defer n.endGC()
 	wanted, err := n.mark(ctx) // pins → everything below them
 	if err != nil {
-		return out, fmt.Errorf("gc: %w", err)
+		return out, err
 	}
-	var batch []mh.Multihash
+	var found []idle
+	var bytes int64
 	var seen blocks.Done
-	for h, err := range n.store.All(ctx) { // every block → is it wanted? → forget it
+	for h, err := range n.store.All(ctx) { // every block → is it wanted? → how old is it?
 		if err != nil {
-			return out, fmt.Errorf("gc: %w", err)
+			return out, err
 		}
 		if seen.Done++; tell != nil && seen.Done%256 == 0 {
 			tell(seen)
 		}
-		if wanted.Has(h) {
+		if keep, err := n.wants(ctx, wanted, h); err != nil || keep {
+			if err != nil {
+				return out, err
+			}
 			out.Kept++
 			continue
 		}
-		if batch = append(batch, h); len(batch) < sweepBlocks {
+		one, err := n.age(ctx, h)
+		if blocks.IsNotFound(err) {
 			continue
 		}
-		if err := n.sweep(ctx, batch, &out); err != nil {
-			return out, fmt.Errorf("gc: %w", err)
+		if err != nil {
+			return out, err
 		}
-		if batch = batch[:0]; want > 0 && out.Bytes >= want {
-			return out, nil
+		found, bytes = append(found, one), bytes+one.size
+	}
+	slices.SortFunc(found, func(a, b idle) int { return cmp.Compare(a.used, b.used) })
+	todo := much(bytes)
+	for len(found) > 0 && out.Bytes < todo { // → forget it, the oldest first
+		part := found[:min(len(found), sweepBlocks)]
+		if todo < bytes {
+			part = least(part, todo-out.Bytes)
+		}
+		found = found[len(part):]
+		if err := n.sweep(ctx, part, &out); err != nil {
+			return out, err
 		}
 	}
-	if err := n.sweep(ctx, batch, &out); err != nil {
-		return out, fmt.Errorf("gc: %w", err)
-	}
+	out.Kept += int64(len(found))
 	return out, nil
+}
+
+// least is as much of the beginning of part as has want bytes.
+func least(part []idle, want int64) []idle {
+	for i := range part {
+		if want -= part[i].size; want <= 0 {
+			return part[:i+1]
+		}
+	}
+	return part
+}
+
+// wants reports whether h is wanted here, as far as can be told at a glance.
+func (n *Node) wants(ctx context.Context, wanted *pins.Set, h mh.Multihash) (bool, error) {
+	if wanted.Has(h) {
+		return true, nil
+	}
+	ls, err := n.ledger.Leases(ctx, h)
+	return slices.ContainsFunc(blocks.Standing(ls, time.Now()), func(l blocks.Lease) bool { return l.Publisher != n.host.ID() }), err
+}
+
+func (n *Node) age(ctx context.Context, h mh.Multihash) (one idle, err error) {
+	size, err := n.store.Size(ctx, h)
+	if err == nil && n.disk != nil {
+		one.used, err = n.disk.Used(ctx, h)
+	}
+	one.h, one.size = h, int64(size)
+	return one, err
 }
 
 // mark finds what the pins want.
@@ -72,33 +140,56 @@ func (n *Node) mark(ctx context.Context) (*pins.Set, error) {
 	return pins.Mark(ctx, here, roots, nil)
 }
 
-// sweep forgets those of hs that nobody has asked for since the collection began.
-func (n *Node) sweep(ctx context.Context, hs []mh.Multihash, out *blocks.Swept) error {
+// sweep forgets those of part that nobody has asked for since the collection began.
+func (n *Node) sweep(ctx context.Context, part []idle, out *blocks.Swept) error {
 	n.mu.Lock() // no put begins to rely on a block while it goes
 	defer n.mu.Unlock()
-	sizes := make(map[string]int, len(hs))
+	sizes := make(map[string]int64, len(part))
 	var free []mh.Multihash
-	for _, h := range hs {
-		if n.writing[string(h)].puts > 0 || n.fresh.Has(h) {
+	for _, b := range part {
+		if n.writing[string(b.h)].puts > 0 || n.fresh.Has(b.h) {
 			out.Kept++
 			continue
 		}
-		size, err := n.store.Size(ctx, h)
-		if blocks.IsNotFound(err) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		sizes[string(h)] = size
-		free = append(free, h)
+		sizes[string(b.h)] = b.size
+		free = append(free, b.h)
 	}
 	gone, err := n.set.Forget(ctx, free...)
 	for _, h := range gone {
-		out.Blocks, out.Bytes = out.Blocks+1, out.Bytes+int64(sizes[string(h)])
+		out.Blocks, out.Bytes = out.Blocks+1, out.Bytes+sizes[string(h)]
 	}
 	out.Kept += int64(len(free) - len(gone))
 	return err
+}
+
+// tidy keeps what was merely read within its space, for as long as the peer lives.
+func (n *Node) tidy(ctx context.Context) error {
+	limit := int64(n.cfg.Store.Cache)
+	if limit <= 0 {
+		return nil // as much as there is
+	}
+	tick := time.NewTicker(n.cfg.Timing().Tidy)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		out, err := n.collect(ctx, nil, func(idle int64) int64 {
+			if idle <= limit {
+				return 0
+			}
+			return idle - limit/10*9 // so that it need not be done again at once
+		})
+		switch {
+		case ctx.Err() != nil, errors.Is(err, blocks.ErrBusy):
+		case err != nil:
+			n.log.Warn("what was read is not kept within its space", "err", err)
+		case out.Blocks > 0:
+			n.log.Info("forgot what was read longest ago", "blocks", out.Blocks, "bytes", out.Bytes)
+		}
+	}
 }
 
 // beginGC begins an epoch: what puts and pins bring from now on stays, whatever the

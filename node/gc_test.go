@@ -14,6 +14,7 @@ import (
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/blocks/blockstest"
 	"github.com/cairn-network/cairn/blocks/pins"
+	"github.com/cairn-network/cairn/node"
 	"github.com/cairn-network/cairn/node/nodetest"
 )
 
@@ -190,4 +191,34 @@ func TestOneCollectionAtATime(t *testing.T) {
 			t.Errorf("first %v, second %v; want nil and ErrBusy", err, second)
 		}
 	})
+}
+
+// What was merely read stays within its space, without anybody's doing; its control is a
+// space that is not exceeded.
+func TestWhatWasReadStaysWithinItsSpace(t *testing.T) {
+	for _, limit := range []node.Size{3 << 20, 100 << 20} {
+		synctest.Test(t, func(t *testing.T) {
+			cfg := nodetest.Config()
+			cfg.Store.Cache = limit
+			ctx, w := t.Context(), nodetest.New(t, 16, cfg)
+			rc, err := w.Nodes[0].Put(ctx, bytes.NewReader(blockstest.Random(1, 10<<20)), blocks.PutOptions{Wait: blocks.WaitFull}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			reader := w.Nodes[15]
+			if got := readAll(t, reader, rc.Root.String()); len(got) != 10<<20 {
+				t.Fatalf("read %d bytes", len(got))
+			}
+			synctest.Wait()
+			before, held := w.Blocks(15), int(w.Mem[15].Count())
+			time.Sleep(45 * time.Second)
+			after := w.Blocks(15) - int(w.Mem[15].Count())
+			if limit > 10<<20 && w.Blocks(15) != before || limit < 10<<20 && (after > 3 || after < 2) {
+				t.Errorf("limit %s: %d blocks before, %d held; %d read ones after", limit, before, held, after)
+			}
+			if h, err := w.Nodes[1].Health(ctx, rc.Root.String(), false); err != nil || h.AtRisk > 0 {
+				t.Errorf("limit %s: %+v, %v: what is held was touched", limit, h, err)
+			}
+		})
+	}
 }

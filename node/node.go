@@ -12,6 +12,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -108,13 +109,12 @@ func Open(ctx context.Context, h Home, cfg Config, log *slog.Logger) (_ *Node, e
 		return nil, fmt.Errorf("node: %w", err)
 	}
 	stop = append(stop, st.Close)
-	if cfg.Store.Quota == 0 {
-		free, err := st.Free()
-		if err != nil {
-			return nil, fmt.Errorf("node: %w", err)
-		}
-		cfg.Store.Quota = Size(min(10<<30, free/10))
+	free, err := st.Free()
+	if err != nil {
+		return nil, fmt.Errorf("node: %w", err)
 	}
+	share := Size(min(10<<30, free/10))
+	cfg.Store.Quota, cfg.Store.Cache = cmp.Or(cfg.Store.Quota, share), cmp.Or(cfg.Store.Cache, share)
 	var line *link.Line
 	if cfg.Network.Profile == ProfileTestnet {
 		line = link.New(nil)

@@ -8,6 +8,7 @@ import (
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/blocks/disk"
 	"github.com/ipfs/go-cid"
+	mh "github.com/multiformats/go-multihash"
 )
 
 // Disk is what a store on a disk can do beside keeping blocks; [*disk.Store] is one.
@@ -17,6 +18,9 @@ type Disk interface {
 	Compact(ctx context.Context, tell func(done, total int64)) (disk.Reclaimed, error)
 	Run(ctx context.Context) error // keeps it in order until ctx is done
 	Free() (int64, error)          // bytes of the disk that may be written
+
+	// Used tells when a block was last asked for: the lower the longer ago.
+	Used(ctx context.Context, h mh.Multihash) (uint64, error)
 }
 
 var _ Disk = (*disk.Store)(nil)

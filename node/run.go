@@ -15,6 +15,7 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Go(func() error { return n.remember(ctx) })   // writes down who is there, for the next start
 	g.Go(func() error { return n.discover(ctx) })   // finds peers on the LAN
 	g.Go(func() error { return n.record.run(ctx) }) // puts the kept roots on record
+	g.Go(func() error { return n.tidy(ctx) })       // forgets what was read longest ago
 	if n.disk != nil {
 		g.Go(func() error { return n.disk.Run(ctx) }) // compacts the store and looks for rot
 	}

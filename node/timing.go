@@ -18,6 +18,7 @@ type Timing struct {
 	PutIdle     time.Duration // after which a put without a new acknowledgement gives up
 	Brake       time.Duration // for which repair waits when it is likely this peer that is cut off
 	Surplus     time.Duration // for which copies are kept that others hold now
+	Tidy        time.Duration // between two looks at how much was merely read
 	LeaseCheck  time.Duration // between two looks for a newer lease
 	Dial        time.Duration // to connect to a private address
 	DialPublic  time.Duration // to connect to a public address
@@ -30,7 +31,7 @@ func (c Config) Timing() Timing {
 			Ping: time.Second, Misses: 3, Grace: 10 * time.Second, BackupWait: 2 * time.Second,
 			Reconcile: 10 * time.Second, AfterChange: time.Second,
 			Coverage: 10 * time.Second, OwnZone: 2 * time.Second, PutIdle: 10 * time.Second,
-			Brake: 10 * time.Second, Surplus: 10 * time.Minute, LeaseCheck: time.Minute,
+			Brake: 10 * time.Second, Surplus: 10 * time.Minute, Tidy: 30 * time.Second, LeaseCheck: time.Minute,
 			Dial: time.Second, DialPublic: time.Second,
 		}
 	}
@@ -38,7 +39,7 @@ func (c Config) Timing() Timing {
 		Ping: 30 * time.Second, Misses: 3, Young: 10 * time.Minute, Grace: 30 * time.Minute, BackupWait: time.Minute,
 		Reconcile: 10 * time.Minute, AfterChange: time.Minute,
 		Coverage: 10 * time.Minute, OwnZone: time.Minute, PutIdle: time.Minute,
-		Brake: 30 * time.Minute, Surplus: 30 * 24 * time.Hour, LeaseCheck: 7 * 24 * time.Hour,
+		Brake: 30 * time.Minute, Surplus: 30 * 24 * time.Hour, Tidy: 10 * time.Minute, LeaseCheck: 7 * 24 * time.Hour,
 		Dial: time.Second, DialPublic: 10 * time.Second,
 	}
 }

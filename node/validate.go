@@ -39,6 +39,7 @@ func (c Config) Validate() error {
 		within("network.conns_high", c.Network.ConnsHigh, 0, math.MaxInt32),
 		within("network.conns_low", c.Network.ConnsLow, 0, high),
 		within("store.quota", int(c.Store.Quota), 0, math.MaxInt),
+		within("store.cache", int(c.Store.Cache), 0, math.MaxInt),
 		within("replica.r", c.Replica.R, 1, blocks.MaxReplicas),
 		expiresError(c.Replica.Expires),
 		hostPortError("api.listen", c.API.Listen),

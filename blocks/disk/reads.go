@@ -1,10 +1,15 @@
 package disk
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"math"
 
+	"github.com/cairn-network/cairn/blocks"
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/ipfs/go-cid"
 	mh "github.com/multiformats/go-multihash"
 )
 
@@ -43,4 +48,31 @@ func (s *Store) writeReads() {
 	if err = errors.Join(err, s.index.try(func() error { return errors.Join(b.Commit(pebble.NoSync), b.Close()) })); err != nil {
 		s.cfg.Log.Debug("what was read of late is lost", "err", err)
 	}
+}
+
+// Used tells when the block h was last asked for or put: of two blocks the one with the
+// lower number, longer ago. A block that is not here answers NotFound.
+func (s *Store) Used(ctx context.Context, h mh.Multihash) (uint64, error) {
+	if err := errors.Join(ctx.Err(), s.enter()); err != nil {
+		return 0, fmt.Errorf("disk: used: %w", err)
+	}
+	defer s.users.Done()
+	p, ok, err := s.index.get(h)
+	if err == nil && (!ok || p.state != there) {
+		return 0, blocks.NotFound(cid.NewCidV1(cid.Raw, h))
+	}
+	s.mu.Lock()
+	_, just := s.reads[string(h)]
+	s.mu.Unlock()
+	if just {
+		return math.MaxUint64, nil
+	}
+	var used uint64
+	if err == nil {
+		used, err = s.lastRead(h, p.seq)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("disk: used: %w", err)
+	}
+	return used, nil
 }

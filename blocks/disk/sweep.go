@@ -127,9 +127,9 @@ func (s *Store) forgetUnless(ctx context.Context, hs []mh.Multihash, keep func(m
 }
 
 func (s *Store) isHeld(h mh.Multihash) (held bool, err error) {
-	err = scanPrefix(s.index.db, key(byHash, h), func(_, _ []byte) (bool, error) {
-		held = true
-		return false, nil
+	err = scanPrefix(s.index.db, key(byHash, h), func(_, value []byte) (bool, error) {
+		held, err = stands(value)
+		return !held, err
 	})
 	return held, err
 }

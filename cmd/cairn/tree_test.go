@@ -32,6 +32,8 @@ type stranger struct {
 	puts int
 }
 
+func (s *stranger) Room(context.Context, int64) error { return nil }
+
 var (
 	top   = blocks.New(cid.DagProtobuf, []byte("top")).Cid()
 	sub   = blocks.New(cid.DagProtobuf, []byte("sub")).Cid()

@@ -164,6 +164,7 @@ func (s *Store) openLog() (err error) {
 	if err != nil {
 		return err
 	}
+	s.makeRoom()
 	fresh := s.cfg.Rebuild
 	if !fresh {
 		why := s.reuseIndex()

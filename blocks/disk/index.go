@@ -248,10 +248,17 @@ const (
 	memTables = 16
 )
 
-// stuck answers why the index takes no more: half of what may wait does, and
-// cannot be written.
-func (x *index) stuck() error {
-	if x.behind.Load() < memTable*memTables/2 || !x.ailing() {
+// The parts of that room, in eighths, from which on nothing more is taken while
+// the database cannot be written: what makes space on the disk comes last.
+const (
+	forAll     = 4
+	forDeletes = 6
+)
+
+// stuck answers why the index takes no more: so many eighths of what may wait do,
+// and it cannot be written.
+func (x *index) stuck(eighths int64) error {
+	if x.behind.Load() < memTable*memTables/8*eighths || !x.ailing() {
 		return nil
 	}
 	return fmt.Errorf("index: it does not get on the disk: %w", *x.why.Load())
@@ -322,7 +329,7 @@ func (x *index) sound() error {
 	if f := x.failed.Load(); f != nil {
 		return f
 	}
-	if err := x.stuck(); err != nil {
+	if err := x.stuck(forAll); err != nil {
 		return err
 	}
 	x.mu.Lock()
@@ -361,7 +368,7 @@ const flushTime = 30 * time.Second
 
 // flush puts all that was applied on the disk.
 func (x *index) flush() error {
-	if err := x.stuck(); err != nil {
+	if err := x.stuck(forAll); err != nil {
 		return err
 	}
 	flushed := make(chan (<-chan struct{}), 1)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/blocks/blockstest"
 	"github.com/cairn-network/cairn/blocks/disk"
 	"github.com/cairn-network/cairn/blocks/disk/crashfs"
@@ -244,5 +245,68 @@ func cannotBeWritten(t *testing.T, failing func(op, name string) error, closed b
 	}
 	if !closed && strings.Contains(said.String(), "rebuilt") {
 		t.Errorf("the index was not kept: %s", said.String())
+	}
+}
+
+// TestAnIndexThatFallsTooFarBehindRefusesAtOnce has so much wait for an index that
+// cannot be written that more would make writers wait. They are told instead; what
+// makes room and what reads goes on, and so does all when the index can be written.
+func TestAnIndexThatFallsTooFarBehindRefusesAtOnce(t *testing.T) {
+	d := crashfs.New()
+	var over atomic.Bool
+	over.Store(true)
+	f := &crashfs.Faulty{FS: d, Fail: ofTheIndex(&over, crashfs.FullAfter(0))}
+	s, err := disk.Open("/store", disk.Config{FS: f, SegmentSize: 64 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = within(t, 10*time.Second, "close", s.Close) }()
+	for i := range uint64(400) {
+		if err := s.Put(t.Context(), block(i, 5000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range uint64(390) {
+		if err := s.Delete(t.Context(), block(i, 5000).Hash()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	over.Store(false)
+	put := func(i uint64) error {
+		start := time.Now()
+		err := within(t, 10*time.Second, "put", func() error { return s.Put(t.Context(), block(i, 5000)) })
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("a put took %v", took)
+		}
+		return err
+	}
+	tries := 0
+	for ; tries < 30; tries++ { // each drops a segment and lets a table wait
+		_ = within(t, 10*time.Second, "compact", func() error {
+			_, err := s.Compact(t.Context(), nil)
+			return err
+		})
+		if err = put(1000 + uint64(tries)); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, blocks.ErrFull) {
+		t.Fatalf("after %d tries to compact: got %v, want ErrFull", tries, err)
+	}
+	b := block(399, 5000)
+	if err := within(t, 10*time.Second, "get", func() error { _, err := s.Get(t.Context(), b.Cid()); return err }); err != nil {
+		t.Errorf("get: %v", err)
+	}
+	if err := within(t, 10*time.Second, "delete", func() error { return s.Delete(t.Context(), b.Hash()) }); err != nil {
+		t.Errorf("delete: %v", err)
+	}
+	over.Store(true)
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) { // it is tried again twenty times a second
+		if err = put(2000); err == nil {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("it never went on: %v", err)
+		}
 	}
 }

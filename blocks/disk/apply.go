@@ -79,6 +79,7 @@ func (x *index) batchLocked(end seglog.Pos, fill func(*change) error) (err error
 		err = errors.Join(err, c.b.Set(segKey(id), t.marshal(), nil))
 	}
 	if err == nil {
+		x.behind.Add(int64(c.b.Len()))
 		err = x.try(func() error { return errors.Join(c.b.Commit(pebble.NoSync), c.b.Close()) })
 	}
 	if err != nil {
@@ -96,7 +97,8 @@ func (x *index) batchLocked(end seglog.Pos, fill func(*change) error) (err error
 		x.sums(t, 1)
 		x.segs[id] = t
 	}
-	if rolled { // so that the tail to replay stays short
+	if rolled && !x.ailing() { // so that the tail to replay stays short
+		x.behind.Add(memTable)
 		return x.try(func() error {
 			_, err := x.db.AsyncFlush()
 			return err

@@ -32,7 +32,9 @@
 // came in, and is hashed again when the checksum fails and when all is verified.
 // A block found wrong is put aside: it is as good as absent, so that it is mended
 // by putting it again. When the disk is full or fails, nothing more is promised
-// until it works again, which needs no restart; reading goes on.
+// until it works again, which needs no restart; reading goes on. An index that cannot
+// be written stays behind the log in memory, and is written when it can be. When the
+// index cannot be read, calls say so until the store is opened again.
 //
 // It does not decide what is kept: what [Store.Sweep] may forget the caller says.
 // It has no quota.
@@ -162,6 +164,7 @@ func (s *Store) openLog() (err error) {
 	if err != nil {
 		return err
 	}
+	s.makeRoom()
 	fresh := s.cfg.Rebuild
 	if !fresh {
 		why := s.reuseIndex()
@@ -214,7 +217,7 @@ func (s *Store) release() error {
 		errs = append(errs, s.log.Close())
 	}
 	if s.index != nil {
-		errs = append(errs, s.index.close(true))
+		s.index.close(true)
 	}
 	return errors.Join(append(errs, s.unlock())...)
 }

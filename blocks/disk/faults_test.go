@@ -96,68 +96,6 @@ func failOnce(t *testing.T, d *crashfs.Disk, fail func(string, string, int) erro
 	return h.failed
 }
 
-// TestAnIndexThatCannotBeWrittenCostsAtMostARestart fails the same operations of
-// the index. It is no truth: when it is broken calls may say so until the store is
-// opened again, and then all is there.
-func TestAnIndexThatCannotBeWrittenCostsAtMostARestart(t *testing.T) {
-	most := int64(30)
-	if testing.Short() {
-		most = 6
-	}
-	restarts, refused := 0, 0
-	for op, cause := range map[string]error{"write": crashfs.Short(syscall.ENOSPC), "create": syscall.ENOSPC, "sync": syscall.EIO, "read": syscall.EIO} {
-		for n := int64(1); n <= most; n++ {
-			d := crashfs.New()
-			nth := crashfs.Nth(op, n, cause)
-			var over atomic.Bool
-			f := &crashfs.Faulty{FS: d, Fail: func(op, name string, k int) error {
-				// Pebble never goes on when its directory or its MANIFEST cannot be written,
-				// and closes its files under a running compaction when it fails to open.
-				if over.Load() || !strings.Contains(name, "/index/") || strings.Contains(name, "MANIFEST") {
-					return nil
-				}
-				return nth(op, name, k)
-			}}
-			h := newHistory(d.Len)
-			h.tolerate = true
-			w := &workload{
-				rng: rand.New(rand.NewPCG(uint64(n), 4)), h: h,
-				open: func() (*disk.Store, error) {
-					over.Store(true)
-					defer over.Store(false)
-					return openOn(f)
-				},
-			}
-			if err := w.run(t.Context(), 40); err != nil {
-				t.Logf("%s %d: %v", op, n, err) // a restart in the workload did not succeed
-				continue
-			}
-			over.Store(true)
-			refused += h.failed
-			if v := h.judge(t.Context(), w.s, d.Len()); len(v.why) > 0 {
-				restarts++
-				if v.wrong+v.risen > 0 {
-					t.Errorf("%s %d: %q", op, n, v.why)
-				}
-			}
-			_ = w.s.Close()
-			at := d.Len()
-			for c, disk := range d.Crashes(uint64(n), crashfs.Keep, crashfs.Drop) {
-				if c.At != at {
-					continue
-				}
-				if v, panicked := reopened(t.Context(), h, disk, at); len(v.why) > 0 || panicked != nil {
-					t.Errorf("%s %d, reopened, %s: %q %v", op, n, c.Model, v.why, panicked)
-				}
-			}
-		}
-	}
-	t.Logf("the index failed at %d places: %d calls refused, %d times the store had to be opened again", 4*most, refused, restarts)
-	if refused == 0 {
-		t.Error("no fault was met")
-	}
-}
-
 func TestAFullDiskSaysSoAtOnceAndGoesOnWhenThereIsRoom(t *testing.T) {
 	for _, reserve := range []int64{1, 1 << 20} { // the disk says so; we do before
 		t.Run(fmt.Sprint(reserve), func(t *testing.T) {

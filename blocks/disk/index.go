@@ -144,6 +144,11 @@ type index struct {
 	dead   chan struct{}         // closed when it has
 	fails  atomic.Int64          // tries of it to write that failed
 	failAt atomic.Int64          // when it last failed, Unix nanoseconds
+	why    atomic.Pointer[error] // of that
+	behind atomic.Int64          // bytes of memory that wait to be written, about
+
+	opened  atomic.Bool // pebble's Open has answered
+	closing atomic.Bool // what cannot be written any more shall not be waited for
 }
 
 // cover says which part of which log is in the index.
@@ -189,20 +194,25 @@ func openIndex(fs vfs.FS, dir string, log *slog.Logger) (_ *index, err error) {
 	o := &pebble.Options{
 		Cache:                       cache,
 		DisableWAL:                  true,
-		FS:                          unlocked{fs},
+		FS:                          patient{fs, x},
 		FormatMajorVersion:          pebble.FormatColumnarBlocks, // a later one is a new version of ours
 		Logger:                      &quiet{log: log, x: x},
 		MaxOpenFiles:                256,
-		MemTableSize:                4 << 20,
-		MemTableStopWritesThreshold: 16,   // a disk that is full for a while stops nobody
-		L0StopWritesThreshold:       1000, // nor do tables that cannot be brought together then
+		MemTableSize:                memTable,
+		MemTableStopWritesThreshold: memTables,
+		L0StopWritesThreshold:       1000, // tables that cannot be brought together stop nobody
 	}
-	o.EventListener = &pebble.EventListener{BackgroundError: func(err error) {
-		x.fails.Add(1)
-		x.failAt.Store(time.Now().UnixNano())
-		log.Debug("index cannot be written", "err", err)
-		time.Sleep(flushPause) // pebble tries again at once
-	}}
+	o.EventListener = &pebble.EventListener{
+		BackgroundError: func(err error) {
+			x.ails(err)
+			time.Sleep(flushPause) // pebble tries again at once
+		},
+		FlushEnd: func(f pebble.FlushInfo) {
+			if f.Err == nil {
+				x.behind.Store(0)
+			}
+		},
+	}
 	o.Levels[0].FilterPolicy = bloom.FilterPolicy(10)
 	if x.db, err = openPebble(dir, o, x); err != nil {
 		return nil, err
@@ -219,6 +229,47 @@ func openIndex(fs vfs.FS, dir string, log *slog.Logger) (_ *index, err error) {
 // needed is then not written: a database that cannot flush makes writers wait.
 func (x *index) ailing() bool {
 	return time.Since(time.Unix(0, x.failAt.Load())) < time.Minute
+}
+
+// ails notes that the database could not be written.
+func (x *index) ails(err error) {
+	if !x.ailing() {
+		x.log.Warn("index cannot be written, it is tried again", "err", err)
+	}
+	x.why.Store(&err)
+	x.fails.Add(1)
+	x.failAt.Store(time.Now().UnixNano())
+}
+
+// What waits to be written has room for memTables of memTable bytes, more would
+// make writers wait: a disk that is full for a while stops nobody.
+const (
+	memTable  = 4 << 20
+	memTables = 16
+)
+
+// The parts of that room, in eighths, from which on nothing more is taken while
+// the database cannot be written: what makes space on the disk comes last.
+const (
+	forAll     = 4
+	forDeletes = 6
+)
+
+// stuck answers why the index takes no more: so many eighths of what may wait do,
+// and it cannot be written.
+func (x *index) stuck(eighths int64) error {
+	if x.behind.Load() < memTable*memTables/8*eighths || !x.ailing() {
+		return nil
+	}
+	return fmt.Errorf("index: it does not get on the disk: %w", *x.why.Load())
+}
+
+// fail gives the database up.
+func (x *index) fail(f *fatal) {
+	if x.failed.CompareAndSwap(nil, f) {
+		x.log.Error("index failed, the store must be opened again", "err", f.text)
+		close(x.dead)
+	}
 }
 
 // fill adds what is in the database to the filter.
@@ -278,6 +329,9 @@ func (x *index) sound() error {
 	if f := x.failed.Load(); f != nil {
 		return f
 	}
+	if err := x.stuck(forAll); err != nil {
+		return err
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.broken
@@ -314,7 +368,11 @@ const flushTime = 30 * time.Second
 
 // flush puts all that was applied on the disk.
 func (x *index) flush() error {
+	if err := x.stuck(forAll); err != nil {
+		return err
+	}
 	flushed := make(chan (<-chan struct{}), 1)
+	x.behind.Add(memTable) // even one that is almost empty counts
 	err := x.try(func() error {
 		done, err := x.db.AsyncFlush()
 		flushed <- done
@@ -333,10 +391,10 @@ func (x *index) flush() error {
 		case <-x.dead:
 			return x.failed.Load()
 		case <-late.C:
-			return errors.New("index: it does not get on the disk")
+			return errors.New("index: it does not get on the disk in time")
 		case <-time.After(flushLook):
 			if x.fails.Load() > fails+flushTries {
-				return errors.New("index: it does not get on the disk")
+				return fmt.Errorf("index: it does not get on the disk: %w", *x.why.Load())
 			}
 		}
 	}
@@ -348,21 +406,20 @@ const (
 	flushLook  = 5 * time.Millisecond  // between two looks at whether it fails
 )
 
-// close closes the database, unless it broke and would wait for ever. What does
-// not get on the disk is read from the log again.
-func (x *index) close(keep bool) error {
+// close closes the database, and waits for nothing that cannot be written. What
+// does not get on the disk is read from the log again.
+func (x *index) close(keep bool) {
 	close(x.stop)
 	select {
 	case <-x.filled:
 	case <-x.dead:
 	}
-	if x.failed.Load() != nil {
-		return nil
-	}
+	var err error
 	if keep {
-		if err := x.flush(); err != nil {
-			x.log.Warn("index is behind the log", "err", err)
-		}
+		err = x.flush()
 	}
-	return x.try(x.db.Close)
+	x.closing.Store(true)
+	if err = errors.Join(err, x.try(x.db.Close)); err != nil {
+		x.log.Warn("index is behind the log", "err", err)
+	}
 }

@@ -47,7 +47,7 @@ func (s *Store) reuseIndex() (why error) {
 		return err
 	}
 	if err := x.fits(s.log); err != nil {
-		_ = x.close(false) // it goes
+		x.close(false) // it goes
 		return err
 	}
 	s.index = x

@@ -4,12 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // scanPrefix calls each for the entries below prefix in order, until it wants no
@@ -56,9 +55,10 @@ func (q *quiet) Errorf(format string, args ...any) {
 	q.log.Warn("index complains", "err", fmt.Sprintf(format, args...))
 }
 
-// Fatalf must not return: pebble's state is lost. The goroutine at hand stays
-// here, with the locks that it has, so that none of pebble's others goes on with
-// that state; every further use of the index fails, and nobody waits for it.
+// Fatalf must not return: pebble's state is lost. The goroutine at hand ends, and
+// with it the locks that it has, so that no read waits for them; every further use
+// of the index fails, nobody waits for it, and nothing of it reaches the disk. An
+// Open stays where it is instead: it would close what others of pebble's still use.
 func (q *quiet) Fatalf(format string, args ...any) {
 	f := &fatal{text: fmt.Sprintf(format, args...)}
 	for _, a := range args {
@@ -66,9 +66,9 @@ func (q *quiet) Fatalf(format string, args ...any) {
 			f.cause = err
 		}
 	}
-	if q.x.failed.CompareAndSwap(nil, f) {
-		q.log.Error("index failed, the store must be opened again", "err", f.text)
-		close(q.x.dead)
+	q.x.fail(f)
+	if q.x.opened.Load() {
+		runtime.Goexit()
 	}
 	select {}
 }
@@ -123,14 +123,7 @@ func openPebble(dir string, o *pebble.Options, x *index) (*pebble.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("index: %w", err)
 	}
+	x.opened.Store(true)
 	g.open()
 	return <-opened, nil
 }
-
-// unlocked is a file system for a database whose directory is locked already. A
-// lock of its own could not be let go of after a fatal.
-type unlocked struct{ vfs.FS }
-
-func (u unlocked) Unwrap() vfs.FS { return u.FS }
-
-func (unlocked) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }

@@ -60,6 +60,22 @@ func (r *reserve) spent() bool {
 
 func (s *Store) reservePath() string { return s.cfg.FS.PathJoin(s.dir, "reserve") }
 
+// openRoom is how many bytes of the disk the index wants to be opened.
+const openRoom = 8 << 20
+
+// makeRoom gives the reserve up when the disk is too full to open the index.
+func (s *Store) makeRoom() {
+	if _, err := s.cfg.FS.Stat(s.reservePath()); err != nil || s.cfg.ReadOnly {
+		return
+	}
+	s.reserve.mu.Lock()
+	s.reserve.here = true
+	s.reserve.mu.Unlock()
+	if u, err := s.usage(); err == nil && u.AvailBytes < openRoom && s.spend() {
+		s.cfg.Log.Warn("disk is full, the space that was set aside is given up", "free", u.AvailBytes)
+	}
+}
+
 // makeReserve sets some space aside, if it is free twice: more for a larger store,
 // up to 64 MiB and a hundredth of the disk. Without it a full disk is merely harder
 // to empty.

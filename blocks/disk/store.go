@@ -335,6 +335,9 @@ func (s *Store) forget(ctx context.Context, hs []mh.Multihash, spare func(h stri
 		}
 	}
 	if len(recs) > 0 {
+		if err := s.index.stuck(forDeletes); err != nil {
+			return forgotten{}, err
+		}
 		if _, err := s.appendTight(ctx, recs); err != nil {
 			return forgotten{}, err
 		}

@@ -13,7 +13,8 @@
 // nothing piles up in between. Split, and Build for each file, have a few leaves hashed ahead
 // on goroutines that end before they return, and List has a few blocks asked for in the
 // same way; Walk and Resolve start none. A
-// [File] reads a few leaves ahead of its reader; that ends with its Close.
+// [File] that is read in order asks for up to 16 MiB ahead of its reader, on goroutines that
+// end with its Close; read here and there it asks for what it needs.
 //
 // The blocks are UnixFS as other IPFS programs write it: equal bytes under an
 // equal [Layout] get an equal CID everywhere, and so do equal trees.

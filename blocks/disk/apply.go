@@ -97,7 +97,8 @@ func (x *index) batchLocked(end seglog.Pos, fill func(*change) error) (err error
 		x.sums(t, 1)
 		x.segs[id] = t
 	}
-	if rolled && !x.ailing() { // so that the tail to replay stays short
+	// So that the tail to replay stays short; not while several wait already.
+	if rolled && !x.ailing() && x.behind.Load() < memTable*memTables/4 {
 		x.behind.Add(memTable)
 		return x.try(func() error {
 			_, err := x.db.AsyncFlush()

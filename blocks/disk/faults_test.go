@@ -142,9 +142,10 @@ func TestAFullDiskSaysSoAtOnceAndGoesOnWhenThereIsRoom(t *testing.T) {
 }
 
 func TestADiskThatTurnsReadOnlyIsStillRead(t *testing.T) {
-	d, ro := crashfs.New(), false
+	d := crashfs.New()
+	var ro atomic.Bool
 	f := &crashfs.Faulty{FS: d, Fail: func(op, name string, n int) error {
-		if ro {
+		if ro.Load() {
 			return crashfs.ReadOnly(op, name, n)
 		}
 		return nil
@@ -158,21 +159,21 @@ func TestADiskThatTurnsReadOnlyIsStillRead(t *testing.T) {
 	if err := errors.Join(s.Put(t.Context(), b), s.Hold(t.Context(), le, b.Hash())); err != nil {
 		t.Fatal(err)
 	}
-	ro = true
+	ro.Store(true)
 	if err := s.Put(t.Context(), block(2, 5000)); !errors.Is(err, syscall.EROFS) {
 		t.Errorf("put: got %v, want EROFS", err)
 	}
 	if got, err := s.Get(t.Context(), b.Cid()); err != nil || !bytes.Equal(got.RawData(), b.RawData()) {
 		t.Errorf("get: %v", err)
 	}
-	ro = false
+	ro.Store(false)
 	if err := s.Put(t.Context(), block(2, 5000)); err != nil {
 		t.Errorf("put when it can be written again: %v", err)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	ro = true
+	ro.Store(true)
 	if s, err := openOn(f); err == nil {
 		t.Error("a store was opened for writing on a disk that is not")
 		_ = s.Close()

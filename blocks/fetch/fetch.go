@@ -5,7 +5,7 @@
 //
 // It implements boxo's exchange.Interface with sessions, so that blockservice,
 // UnixFS and the gateway stand on it unchanged. What is fetched for the blockservice is
-// kept, as a block that was merely read, while its reader goes on: at most 64 blocks are
+// kept, as a block that was merely read, while its reader goes on: at most 32 blocks are
 // on their way to the disk, then reading waits for it. A block that nobody has is a
 // [blocks.MissError] that says how many peers were asked.
 //

@@ -172,17 +172,17 @@ func TestReaderDoesNotWaitForTheDisk(t *testing.T) {
 	})
 }
 
-// A disk that is slower than the network is waited for once 64 blocks are on their way to it.
+// A disk that is slower than the network is waited for once 32 blocks are on their way to it.
 func TestReadingWaitsForADiskThatIsFarBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h, cs := many(map[peer.ID]func(context.Context) error{"a": in(0)}, 65, 1<<10)
+		h, cs := many(map[peer.ID]func(context.Context) error{"a": in(0)}, 33, 1<<10)
 		f := fetch.New("me", slowDisk{new(blockstest.Mem)}, near{"a"}, h, fetch.Config{})
 		t0 := time.Now()
 		for i, c := range cs {
 			if _, err := f.GetBlock(t.Context(), c); err != nil {
 				t.Fatal(err)
 			}
-			if late := time.Since(t0) >= 10*time.Second; late != (i == 64) {
+			if late := time.Since(t0) >= 10*time.Second; late != (i == 32) {
 				t.Fatalf("block %d after %v", i, time.Since(t0))
 			}
 		}

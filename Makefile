@@ -32,8 +32,8 @@ lint:
 BUBBLES = $(shell grep -rlE '"testing/synctest"|/node/nodetest"' --include='*.go' blocks cmd dht node pubsub web | xargs -n1 dirname | sort -u | sed 's,^,./,')
 
 race: ## before every push
-	CGO_ENABLED=1 $(GO) test -race -short -cpu 1 $(BUBBLES)
-	CGO_ENABLED=1 $(GO) test -race -short $$($(GO) list ./... | grep -vxE "$$($(GO) list $(BUBBLES) | paste -sd'|')")
+	CGO_ENABLED=1 $(GO) test -race -short -cpu 1 -timeout 20m $(BUBBLES)
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 20m $$($(GO) list ./... | grep -vxE "$$($(GO) list $(BUBBLES) | paste -sd'|')")
 
 fuzz: ## each target for FUZZTIME
 	./.ci/fuzz $(or $(FUZZTIME),10s)

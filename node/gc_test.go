@@ -200,20 +200,20 @@ func TestWhatWasReadStaysWithinItsSpace(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			cfg := nodetest.Config()
 			cfg.Store.Cache = limit
-			ctx, w := t.Context(), nodetest.New(t, 16, cfg)
-			rc, err := w.Nodes[0].Put(ctx, bytes.NewReader(blockstest.Random(1, 10<<20)), blocks.PutOptions{Wait: blocks.WaitFull}, nil)
+			ctx, w := t.Context(), nodetest.New(t, 10, cfg)
+			rc, err := w.Nodes[0].Put(ctx, bytes.NewReader(blockstest.Random(1, 12<<20)), blocks.PutOptions{Wait: blocks.WaitFull}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			reader := w.Nodes[15]
-			if got := readAll(t, reader, rc.Root.String()); len(got) != 10<<20 {
+			reader := w.Nodes[9]
+			if got := readAll(t, reader, rc.Root.String()); len(got) != 12<<20 {
 				t.Fatalf("read %d bytes", len(got))
 			}
 			synctest.Wait()
-			before, held := w.Blocks(15), int(w.Mem[15].Count())
+			before, held := w.Blocks(9), int(w.Mem[9].Count())
 			time.Sleep(45 * time.Second)
-			after := w.Blocks(15) - int(w.Mem[15].Count())
-			if limit > 10<<20 && w.Blocks(15) != before || limit < 10<<20 && (after > 3 || after < 2) {
+			after := w.Blocks(9) - int(w.Mem[9].Count())
+			if limit > 12<<20 && w.Blocks(9) != before || limit < 12<<20 && (after > 3 || after < 2) {
 				t.Errorf("limit %s: %d blocks before, %d held; %d read ones after", limit, before, held, after)
 			}
 			if h, err := w.Nodes[1].Health(ctx, rc.Root.String(), false); err != nil || h.AtRisk > 0 {

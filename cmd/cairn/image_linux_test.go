@@ -68,6 +68,9 @@ func readImage(t *testing.T, file string) (im image) {
 // that is empty and read-only but for /data, as the Dockerfile's user, starts, is healthy
 // and stops when it is told to.
 func TestTheImageStartsFromNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIP: long; make test runs it")
+	}
 	if os.Getuid() != 0 {
 		t.Skip("SKIP: needs root to change the root directory")
 	}

@@ -145,6 +145,9 @@ func TestOneBrowserHoldsOneStream(t *testing.T) {
 
 // 2,000 files are put as one folder, and something of it moves every second.
 func TestTwoThousandFilesMoveAllTheTime(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIP: long; make test runs it")
+	}
 	b := newBrowser(t)
 	w, url := pageNet(t, 6)
 	dir := filepath.Join(t.TempDir(), "many")
@@ -189,6 +192,9 @@ func TestTwoThousandFilesMoveAllTheTime(t *testing.T) {
 // A folder of 100,000 entries is listed in two seconds, holds few rows at a time, and
 // is gone through by keyboard and by name.
 func TestAFolderOfAHundredThousandIsListed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIP: long; make test runs it")
+	}
 	b := newBrowser(t)
 	_, url := pageNet(t, 1)
 	b.do(t, cdp.Navigate(url), cdp.WaitVisible("button.main", cdp.ByQuery))

@@ -48,7 +48,7 @@ bench-store: ## the store beside go-ds-flatfs, on the disk of CAIRN_BENCH_DIR
 	CAIRN_BENCH=1 $(GO) test ./blocks/disk -run 'TestStoreFigures' -v -count=1 -timeout 20m
 
 crash: ## every crash point, 500 kills, 200 power cuts (these as root): the full figures of the store
-	CAIRN_LONG=1 $(GO) test ./blocks/disk -run 'NoCrash|OutlivesAKill|OutlivesAPowerCut|NoSweepTakesWhatIsHeldOrInWork|Control' -v -count=1 -timeout 30m
+	CAIRN_LONG=1 $(GO) test ./blocks/disk -run 'NoCrash|OutlivesAKill|OutlivesAPowerCut|Control' -v -count=1 -timeout 30m
 
 long: race acceptance bench bench-store crash ## the full figures, before an issue is closed
 	$(MAKE) fuzz FUZZTIME=60s

@@ -36,7 +36,7 @@
 // be written stays behind the log in memory, and is written when it can be. When the
 // index cannot be read, calls say so until the store is opened again.
 //
-// It does not decide what is kept: what [Store.Sweep] may forget the caller says.
+// It does not decide what is kept: what is to be forgotten the caller says.
 // It has no quota.
 //
 // Of what it holds it keeps nothing in memory but what is being written. Its
@@ -101,7 +101,6 @@ type Store struct {
 
 	calls atomic.Int64 // that were begun
 
-	sweeping   sync.Mutex // one sweep at a time
 	compacting sync.Mutex // one compaction at a time
 
 	mu     sync.Mutex

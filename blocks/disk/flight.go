@@ -8,32 +8,25 @@ import (
 )
 
 // flights is who is writing what: so that a block that several put at once is
-// written once, and that nothing is swept which a put relies on.
+// written once, and that no put relies on a block while it is being deleted.
 type flights struct {
-	mu      sync.Mutex
-	asked   map[string]int      // guarded by mu; calls under way that rely on a block, by multihash
-	puts    map[string]*flight  // guarded by mu
-	dels    map[string]*flight  // guarded by mu
-	touched map[string]struct{} // guarded by mu; relied on since the sweep began; nil without one
+	mu   sync.Mutex
+	puts map[string]*flight // guarded by mu; by multihash
+	dels map[string]*flight // guarded by mu
 }
 
 // flight is one call that writes.
 type flight struct{ done chan struct{} }
 
 func newFlights() *flights {
-	return &flights{asked: map[string]int{}, puts: map[string]*flight{}, dels: map[string]*flight{}}
+	return &flights{puts: map[string]*flight{}, dels: map[string]*flight{}}
 }
 
-// rely says that a call relies on hs until leave, and answers when no deletion of
-// them that had begun before is under way any more. A sweep spares them.
-func (f *flights) rely(ctx context.Context, hs []mh.Multihash) error {
+// settle answers when no deletion of hs that had begun before is under way any more.
+func (f *flights) settle(ctx context.Context, hs []mh.Multihash) error {
 	var dels []*flight
 	f.mu.Lock()
 	for _, h := range hs {
-		f.asked[string(h)]++
-		if f.touched != nil {
-			f.touched[string(h)] = struct{}{}
-		}
 		if d := f.dels[string(h)]; d != nil {
 			dels = append(dels, d)
 		}
@@ -41,45 +34,10 @@ func (f *flights) rely(ctx context.Context, hs []mh.Multihash) error {
 	f.mu.Unlock()
 	for _, d := range dels {
 		if err := d.wait(ctx); err != nil {
-			f.leave(hs)
 			return err
 		}
 	}
 	return nil
-}
-
-// leave ends what rely began.
-func (f *flights) leave(hs []mh.Multihash) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, h := range hs {
-		if f.asked[string(h)]--; f.asked[string(h)] == 0 {
-			delete(f.asked, string(h))
-		}
-	}
-}
-
-// epoch begins a sweep: from now on what is relied on is remembered.
-func (f *flights) epoch() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.touched = make(map[string]struct{}, len(f.asked))
-	for h := range f.asked {
-		f.touched[h] = struct{}{}
-	}
-}
-
-// endEpoch ends the sweep.
-func (f *flights) endEpoch() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.touched = nil
-}
-
-// reliedLocked reports whether h was relied on since the sweep began.
-func (f *flights) reliedLocked(h string) bool {
-	_, ok := f.touched[h]
-	return ok
 }
 
 func (d *flight) wait(ctx context.Context) error {
@@ -92,16 +50,14 @@ func (d *flight) wait(ctx context.Context) error {
 }
 
 // begin enters those of hs that nobody else has in m, and answers which they
-// are, and the flights of the others. spare, asked under the lock, says what to
-// leave alone.
-func (f *flights) begin(m map[string]*flight, hs []mh.Multihash, spare func(h string) bool) (mine []bool, own *flight, others []*flight) {
+// are, and the flights of the others.
+func (f *flights) begin(m map[string]*flight, hs []mh.Multihash) (mine []bool, own *flight, others []*flight) {
 	own = &flight{done: make(chan struct{})}
 	mine = make([]bool, len(hs))
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for i, h := range hs {
 		switch d := m[string(h)]; {
-		case spare != nil && spare(string(h)):
 		case d == nil:
 			m[string(h)] = own
 			mine[i] = true

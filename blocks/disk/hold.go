@@ -27,10 +27,9 @@ func (s *Store) Hold(ctx context.Context, l blocks.Lease, hs ...mh.Multihash) er
 			return fmt.Errorf("disk: hold: %w: key of %d bytes", blocks.ErrUnfit, len(h))
 		}
 	}
-	if err := s.flights.rely(ctx, hs); err != nil {
+	if err := s.flights.settle(ctx, hs); err != nil {
 		return fmt.Errorf("disk: hold: %w", err)
 	}
-	defer s.flights.leave(hs)
 	// The lease is on the disk before anything says that it holds: of a group that
 	// is torn any record may be left.
 	id := l.ID()
@@ -43,26 +42,7 @@ func (s *Store) Hold(ctx context.Context, l blocks.Lease, hs ...mh.Multihash) er
 	}); err != nil {
 		return err
 	}
-	return s.commit(ctx, "hold", func() (recs []seglog.Record, err error) {
-		var keys []byte
-		for _, h := range hs {
-			at, ok, err := getHolding(s.index.db, id[:], h)
-			if err != nil {
-				return nil, err
-			}
-			if ok && at.state == there {
-				continue
-			}
-			if keys = appendHold(keys, h); len(keys) >= holdSize {
-				recs = append(recs, seglog.Record{Kind: kindHold, Key: id[:], Data: keys})
-				keys = nil
-			}
-		}
-		if len(keys) > 0 {
-			recs = append(recs, seglog.Record{Kind: kindHold, Key: id[:], Data: keys})
-		}
-		return recs, nil
-	})
+	return s.commit(ctx, "hold", func() ([]seglog.Record, error) { return s.holdings(kindHold, id, hs) })
 }
 
 // Pin writes p.

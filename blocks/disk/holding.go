@@ -52,27 +52,30 @@ func getHolding(r pebble.Reader, id []byte, h mh.Multihash) (out holding, ok boo
 // Release ends that hs are held under id. The lease itself is remembered: an older
 // one never stands again.
 func (s *Store) Release(ctx context.Context, id blocks.LeaseID, hs ...mh.Multihash) error {
-	return s.commit(ctx, "release", func() ([]seglog.Record, error) {
-		var recs []seglog.Record
-		var keys []byte
-		for _, h := range hs {
-			at, ok, err := getHolding(s.index.db, id[:], h)
-			if err != nil {
-				return nil, err
-			}
-			if !ok || at.state == gone {
-				continue
-			}
-			if keys = appendHold(keys, h); len(keys) >= holdSize {
-				recs = append(recs, seglog.Record{Kind: kindRelease, Key: id[:], Data: keys})
-				keys = nil
-			}
+	return s.commit(ctx, "release", func() ([]seglog.Record, error) { return s.holdings(kindRelease, id, hs) })
+}
+
+// holdings gives the records by which those of hs that are not held under id are from
+// now on, or those that are no longer are.
+func (s *Store) holdings(kind seglog.Kind, id blocks.LeaseID, hs []mh.Multihash) (recs []seglog.Record, err error) {
+	var keys []byte
+	for _, h := range hs {
+		at, ok, err := getHolding(s.index.db, id[:], h)
+		if err != nil {
+			return nil, err
 		}
-		if len(keys) > 0 {
-			recs = append(recs, seglog.Record{Kind: kindRelease, Key: id[:], Data: keys})
+		if held := ok && at.state == there; held == (kind == kindHold) {
+			continue
 		}
-		return recs, nil
-	})
+		if keys = appendHold(keys, h); len(keys) >= holdSize {
+			recs = append(recs, seglog.Record{Kind: kind, Key: id[:], Data: keys})
+			keys = nil
+		}
+	}
+	if len(keys) > 0 {
+		recs = append(recs, seglog.Record{Kind: kind, Key: id[:], Data: keys})
+	}
+	return recs, nil
 }
 
 // hold enters what a lease holds, or no longer holds.

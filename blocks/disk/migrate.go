@@ -142,8 +142,7 @@ func (s *Store) dropStrangers() error {
 			return err
 		}
 	}
-	_, err := s.forget(ctx, gone, nil)
-	return err
+	return s.forget(ctx, gone)
 }
 
 // copyLedger enters what the old ledger says.

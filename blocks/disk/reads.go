@@ -16,8 +16,8 @@ import (
 // readsKept is how many blocks may have been read before that is written down.
 const readsKept = 4096
 
-// noteRead notes that the block h was asked for, for the order in which Sweep
-// forgets. It is lost with the index.
+// noteRead notes that the block h was asked for, for the order in which
+// a collection forgets. It is lost with the index.
 func (s *Store) noteRead(h mh.Multihash) {
 	s.mu.Lock()
 	s.reads[string(h)] = struct{}{}
@@ -75,4 +75,19 @@ func (s *Store) Used(ctx context.Context, h mh.Multihash) (uint64, error) {
 		return 0, fmt.Errorf("disk: used: %w", err)
 	}
 	return used, nil
+}
+
+// lastRead is when the block h, which was put at seq, was last asked for.
+func (s *Store) lastRead(h mh.Multihash, seq uint64) (uint64, error) {
+	value, done, err := s.index.db.Get(key(byRead, h))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return seq, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	if len(value) == 8 {
+		seq = max(seq, binary.LittleEndian.Uint64(value))
+	}
+	return seq, done.Close()
 }

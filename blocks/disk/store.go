@@ -162,10 +162,9 @@ func (s *Store) put(ctx context.Context, bs []blocks.Block) error {
 			return fmt.Errorf("%w: %d bytes under a key of %d", blocks.ErrUnfit, n, len(hs[i]))
 		}
 	}
-	if err := s.flights.rely(ctx, hs); err != nil {
+	if err := s.flights.settle(ctx, hs); err != nil {
 		return err
 	}
-	defer s.flights.leave(hs)
 	for {
 		absent, err := s.absent(bs)
 		if err != nil {
@@ -213,7 +212,7 @@ func (s *Store) write(ctx context.Context, bs []blocks.Block) (others []*flight,
 	for i, b := range bs {
 		hs[i] = b.Hash()
 	}
-	mine, own, others := s.flights.begin(s.flights.puts, hs, nil)
+	mine, own, others := s.flights.begin(s.flights.puts, hs)
 	defer s.flights.end(s.flights.puts, hs, own)
 	recs, total := make([]seglog.Record, 0, len(bs)), int64(0)
 	for i, b := range bs {
@@ -300,7 +299,7 @@ func (s *Store) Delete(ctx context.Context, hs ...mh.Multihash) error {
 	defer s.users.Done()
 	err := errors.Join(ctx.Err(), s.writable())
 	if err == nil {
-		_, err = s.forget(ctx, hs, nil)
+		err = s.forget(ctx, hs)
 	}
 	if err != nil {
 		return fmt.Errorf("disk: delete: %w", spaced(err))
@@ -308,16 +307,9 @@ func (s *Store) Delete(ctx context.Context, hs ...mh.Multihash) error {
 	return nil
 }
 
-// forgotten is what forget did away with.
-type forgotten struct {
-	blocks int
-	bytes  int64
-}
-
-// forget deletes those of hs that are here and that spare, which is asked when
-// nobody can put them any more, does not keep.
-func (s *Store) forget(ctx context.Context, hs []mh.Multihash, spare func(h string) bool) (f forgotten, err error) {
-	mine, own, others := s.flights.begin(s.flights.dels, hs, spare)
+// forget deletes those of hs that are here.
+func (s *Store) forget(ctx context.Context, hs []mh.Multihash) error {
+	mine, own, others := s.flights.begin(s.flights.dels, hs)
 	defer s.flights.end(s.flights.dels, hs, own)
 	var recs []seglog.Record
 	for i, h := range hs {
@@ -326,31 +318,29 @@ func (s *Store) forget(ctx context.Context, hs []mh.Multihash, spare func(h stri
 		}
 		p, ok, err := s.index.get(h)
 		if err != nil {
-			return f, err
+			return err
 		}
 		if ok && p.state != gone {
 			recs = append(recs, seglog.Record{Kind: kindDelete, Key: h})
-			f.blocks++
-			f.bytes += int64(p.n)
 		}
 	}
 	if len(recs) > 0 {
 		if err := s.index.stuck(forDeletes); err != nil {
-			return forgotten{}, err
+			return err
 		}
 		if _, err := s.appendTight(ctx, recs); err != nil {
-			return forgotten{}, err
+			return err
 		}
 		s.punch()
 	} else if err := s.sure(ctx); err != nil {
-		return f, err
+		return err
 	}
 	for _, o := range others {
 		if err := o.wait(ctx); err != nil {
-			return f, err
+			return err
 		}
 	}
-	return f, nil
+	return nil
 }
 
 // sure answers nil when the index says all that the log says: only then may what

@@ -170,19 +170,14 @@ func (w *workload) pin(ctx context.Context, b blocks.Block) error {
 	return w.h.say(p.Name, []string{"p" + string(b.Cid().Bytes())}, func() error { return w.s.Pin(ctx, p) })
 }
 
-// collect forgets some of what nobody holds, as the store likes.
+// collect forgets some of what nobody holds, as a collection does.
 func (w *workload) collect(ctx context.Context) error {
 	var keys []string
+	var hs []mh.Multihash
 	for _, b := range w.pool {
-		if !w.kept(b.Hash()) && w.h.now("b"+string(b.Hash())) != absent {
-			keys = append(keys, "b"+string(b.Hash()))
+		if !w.kept(b.Hash()) && w.h.now("b"+string(b.Hash())) != absent && w.rng.IntN(2) == 0 {
+			keys, hs = append(keys, "b"+string(b.Hash())), append(hs, b.Hash())
 		}
 	}
-	keep := func(context.Context) (func(mh.Multihash) bool, error) {
-		return func(mh.Multihash) bool { return false }, nil // what is held is kept
-	}
-	return w.h.say(either, keys, func() error {
-		_, err := w.s.Sweep(ctx, keep, int64(w.rng.IntN(30_000)))
-		return err
-	})
+	return w.h.say(absent, keys, func() error { return w.s.Delete(ctx, hs...) })
 }

@@ -126,10 +126,11 @@ type Health struct {
 	AtRisk    int          `json:"at_risk"` // blocks with fewer copies than min(r, members)
 	Leased    bool         `json:"leased"`  // a holder showed a valid lease
 	Publisher peer.ID      `json:"publisher,omitempty"`
-	Expires   time.Time    `json:"expires,omitzero"` // of the lease
-	Holders   []peer.ID    `json:"holders"`          // with at least one of the blocks
-	Proved    time.Time    `json:"proved"`           // when the oldest of the proofs was given
-	Detail    []BlockCount `json:"detail,omitempty"` // block by block
+	Expires   time.Time    `json:"expires,omitzero"`  // of the lease
+	Holders   []peer.ID    `json:"holders"`           // with at least one of the blocks
+	Repairs   []peer.ID    `json:"repairs,omitempty"` // who is to restore what is missing: of each block at risk, the closest that has it
+	Proved    time.Time    `json:"proved"`            // when the oldest of the proofs was given
+	Detail    []BlockCount `json:"detail,omitempty"`  // block by block
 }
 
 // BlockCount is one block of a Health.

@@ -114,6 +114,10 @@ var ErrFull = errors.New("blocks: no space left")
 // ErrBusy says that a task of which there is one at a time is under way already.
 var ErrBusy = errors.New("blocks: this is being done already")
 
+// ErrNoLease says that nobody has asked the network for copies of something: no lease on it
+// is known here or to its holders.
+var ErrNoLease = errors.New("blocks: no lease stands on it")
+
 // NewerError says that a store was written by a later program than this one,
 // in a format that this one does not know. Nothing in it was touched.
 type NewerError struct {

@@ -7,6 +7,7 @@ import (
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/blocks/dag"
 	"github.com/cairn-network/cairn/blocks/replica"
+	"github.com/ipfs/go-cid"
 )
 
 // The keep story has no beginning and no end: Run walks the blocks that this peer
@@ -28,14 +29,9 @@ func (n *Node) Health(ctx context.Context, path string, detail bool) (blocks.Hea
 	if err != nil {
 		return blocks.Health{}, fmt.Errorf("health: %w", err)
 	}
-	var all []replica.Sized
-	for v, err := range dag.Walk(ctx, n.nodes(ctx), root) {
-		if err != nil {
-			return blocks.Health{}, fmt.Errorf("health: %w", err)
-		}
-		if all = append(all, replica.Sized(v)); len(all) > maxChecked {
-			return blocks.Health{}, fmt.Errorf("health: more than %d blocks under %s", maxChecked, root)
-		}
+	all, err := n.below(ctx, root)
+	if err != nil {
+		return blocks.Health{}, fmt.Errorf("health: %w", err)
 	}
 	h, err := n.set.Health(ctx, root, all, n.fetch)
 	if err != nil {
@@ -45,4 +41,17 @@ func (n *Node) Health(ctx context.Context, path string, detail bool) (blocks.Hea
 		h.Detail = nil
 	}
 	return h, nil
+}
+
+// below gives every block under root, the root first.
+func (n *Node) below(ctx context.Context, root cid.Cid) (all []replica.Sized, err error) {
+	for v, err := range dag.Walk(ctx, n.nodes(ctx), root) {
+		if err != nil {
+			return nil, err
+		}
+		if all = append(all, replica.Sized(v)); len(all) > maxChecked {
+			return nil, fmt.Errorf("more than %d blocks under %s", maxChecked, root)
+		}
+	}
+	return all, nil
 }

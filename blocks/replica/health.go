@@ -1,20 +1,15 @@
 package replica
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
-	"fmt"
+	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/cairn-network/cairn/blocks"
-	"github.com/cairn-network/cairn/blocks/wire"
 	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/peer"
 	mh "github.com/multiformats/go-multihash"
-	"golang.org/x/sync/errgroup"
 )
 
 // Sized is a block and its size in bytes.
@@ -66,164 +61,36 @@ func (s *Set) Health(ctx context.Context, root cid.Cid, bs []Sized, g blocks.Get
 	}
 	h := blocks.Health{Root: root, Target: r, Blocks: len(bs), Leased: leased, Publisher: l.Publisher, Expires: l.Expires,
 		Copies: make([]int, r+1), Min: 2 * r, Holders: []peer.ID{}, Proved: time.Now()}
-	a := audit{set: s, g: g, least: wire.Here, proofs: make([]map[peer.ID][]byte, len(bs)), nonce: make([]byte, 32)}
-	if leased {
-		a.least = wire.Held
-	}
-	_, _ = rand.Read(a.nonce)
-	asks := map[peer.ID][]int{}
-	for i, b := range bs {
-		near, err := s.holders(ctx, b.CID.Hash(), l.Publisher, 2*r)
-		if err != nil {
-			return h, fmt.Errorf("replica: health: %w", err)
-		}
-		h.Members = max(h.Members, len(near))
-		h.Bytes += b.Size
-		a.proofs[i] = map[peer.ID][]byte{}
-		for _, p := range near {
-			asks[p] = append(asks[p], i)
-		}
-	}
-	if err := a.collect(ctx, bs, asks); err != nil {
+	found, err := s.survey(ctx, l, r, bs, g)
+	if err != nil {
 		return h, err
 	}
-	holders, sum := map[peer.ID]bool{}, 0
-	for i, b := range bs {
-		who, err := a.judge(ctx, b.CID, a.proofs[i])
-		if err != nil {
-			return h, err
-		}
-		for _, p := range who {
+	holders, repairs, sum := map[peer.ID]bool{}, map[peer.ID]bool{}, 0
+	for _, f := range found {
+		h.Members = max(h.Members, len(f.near))
+		h.Bytes += f.Size
+		for _, p := range f.who {
 			holders[p] = true
 		}
-		n := len(who)
+		n := len(f.who)
 		h.Min, sum = min(h.Min, n), sum+n
 		for len(h.Copies) <= n {
 			h.Copies = append(h.Copies, 0)
 		}
 		h.Copies[n]++
-		if n < min(r, h.Members) {
+		h.Detail = append(h.Detail, blocks.BlockCount{CID: f.CID, Holders: f.who})
+	}
+	for _, f := range found {
+		if len(f.who) < min(r, h.Members) {
 			h.AtRisk++
+			if p, ok := f.repairs(); ok && leased {
+				repairs[p] = true
+			}
 		}
-		h.Detail = append(h.Detail, blocks.BlockCount{CID: b.CID, Holders: who})
 	}
 	h.Mean = float64(sum) / float64(max(len(bs), 1))
-	for p := range holders {
-		h.Holders = append(h.Holders, p)
-	}
+	h.Holders = slices.AppendSeq(h.Holders, maps.Keys(holders))
 	slices.Sort(h.Holders)
+	h.Repairs = slices.Sorted(maps.Keys(repairs))
 	return h, nil
-}
-
-// audit is one round of proofs.
-type audit struct {
-	set    *Set
-	g      blocks.Getter
-	least  wire.State // what counts as a copy
-	nonce  []byte
-	proofs []map[peer.ID][]byte // for each block, by holder
-}
-
-// perAsk bounds the blocks a peer reads for one question.
-const perAsk = 32
-
-func (a *audit) collect(ctx context.Context, bs []Sized, asks map[peer.ID][]int) error {
-	var mu sync.Mutex // guards the maps in a.proofs
-	var g errgroup.Group
-	for p, is := range asks {
-		g.Go(func() error {
-			for part := range slices.Chunk(is, perAsk) {
-				hs := make([]mh.Multihash, len(part))
-				for k, i := range part {
-					hs[k] = bs[i].CID.Hash()
-				}
-				proofs, err := a.ask(ctx, p, hs)
-				if err != nil {
-					a.set.log.Debug("holder did not prove", "peer", p, "err", err)
-					return nil
-				}
-				mu.Lock()
-				for k, i := range part {
-					if proofs[k].State >= a.least {
-						a.proofs[i][p] = proofs[k].MAC
-					}
-				}
-				mu.Unlock()
-			}
-			return nil
-		})
-	}
-	_ = g.Wait()
-	return ctx.Err()
-}
-
-func (a *audit) ask(ctx context.Context, p peer.ID, hs []mh.Multihash) ([]wire.Proven, error) {
-	if p != a.set.self {
-		return a.set.peers.Prove(ctx, p, a.nonce, hs)
-	}
-	proofs := make([]wire.Proven, len(hs))
-	for i, h := range hs {
-		mac, ok := a.own(ctx, h)
-		if !ok {
-			continue
-		}
-		state, err := wire.StateOf(ctx, a.set.store, a.set.ledger, h)
-		if err != nil {
-			return nil, err
-		}
-		proofs[i] = wire.Proven{State: state, MAC: mac}
-	}
-	return proofs, nil
-}
-
-// own is this peer's proof of h, if it has the block.
-func (a *audit) own(ctx context.Context, h mh.Multihash) (proof []byte, ok bool) {
-	err := a.set.store.View(ctx, h, func(data []byte) error { proof = wire.Proof(a.nonce, data); return nil })
-	return proof, err == nil
-}
-
-// judge gives the holders whose proof is right.
-func (a *audit) judge(ctx context.Context, c cid.Cid, proofs map[peer.ID][]byte) (who []peer.ID, err error) {
-	if len(proofs) == 0 {
-		return []peer.ID{}, nil
-	}
-	right, ok := a.own(ctx, c.Hash())
-	if !ok && len(proofs) > 1 && agree(proofs) {
-		for _, right = range proofs {
-			ok = true
-			break
-		}
-	}
-	if !ok {
-		b, err := a.g.Get(ctx, c)
-		switch {
-		case blocks.IsNotFound(err):
-			return []peer.ID{}, nil
-		case err != nil:
-			return nil, fmt.Errorf("replica: health: %w", err)
-		}
-		right = wire.Proof(a.nonce, b.RawData())
-	}
-	for p, proof := range proofs {
-		if bytes.Equal(proof, right) {
-			who = append(who, p)
-		} else {
-			a.set.log.Warn("holder gave a false proof", "peer", p, "cid", c)
-		}
-	}
-	slices.Sort(who)
-	return who, nil
-}
-
-func agree(proofs map[peer.ID][]byte) bool {
-	var first []byte
-	for _, p := range proofs {
-		if first == nil {
-			first = p
-		}
-		if !bytes.Equal(first, p) {
-			return false
-		}
-	}
-	return true
 }

@@ -48,6 +48,7 @@ func status(err error) (exit int, code, hint string) {
 		partial     *partialError
 		left        *leftOutError
 		short       *blocks.ShortError
+		lacking     *lackingError
 		home        *node.HomeError
 		newer       *blocks.NewerError
 		locked      *blocks.LockedError
@@ -86,7 +87,7 @@ func status(err error) (exit int, code, hint string) {
 		return exitLocked, "locked", ""
 	case errors.Is(err, blocks.ErrMismatch):
 		return exitIntegrity, "integrity", hint
-	case errors.As(err, &short), saidCode(api.CodeShort):
+	case errors.As(err, &short), errors.As(err, &lacking), saidCode(api.CodeShort):
 		return exitShort, "short", hint
 	case blocks.IsNotFound(err):
 		return exitNotFound, "not_found", hint

@@ -95,3 +95,16 @@ func (f *face) Updates(ctx context.Context) iter.Seq2[api.Update, error] {
 		}
 	}
 }
+
+// Where says what those answered who should have a block.
+func (f *face) Where(ctx context.Context, path string) (blocks.Where, error) {
+	return f.n.Where(ctx, path)
+}
+
+// Why says why something is short of copies, or cannot be read.
+func (f *face) Why(ctx context.Context, path string) (blocks.Why, error) { return f.n.Why(ctx, path) }
+
+// Restore gives missing copies now.
+func (f *face) Restore(ctx context.Context, path string, tell func(blocks.Done)) (blocks.Restored, error) {
+	return f.n.Restore(ctx, path, tell)
+}

@@ -18,20 +18,31 @@ import (
 const askAgain = 500 * time.Millisecond
 
 func (p *program) healthCmd() *cobra.Command {
-	var wait, detail bool
+	var wait, follow, detail bool
 	cmd := &cobra.Command{
 		Use:   "health PATH",
 		Short: "Say how many live copies a file has, as its holders prove them now",
 		Long: `Say how many live copies a file has, as its holders prove them now.
 
 With --wait it looks again until every block has all the copies that the network
-can hold, and gives up with exit status 5 after --timeout in all. It ends with 4
-when nobody has the file.`,
+can hold, and gives up with exit status 5 after --timeout in all. With --watch it
+prints a line whenever something changed, until interrupted. It ends with 4 when
+nobody has the file.`,
 		Example: `  cairn health CID
-  cairn health --wait --timeout 2m CID`,
+  cairn health --wait --timeout 2m CID
+  cairn health --watch CID`,
 		Args: exactly(1, "one path"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.talk(cmd.Context(), func(ctx context.Context, _ *watch, c *client.Client) error {
+			if wait && follow {
+				return usagef("--wait and --watch: want one of them")
+			}
+			if follow && !cmd.Flags().Changed("timeout") {
+				p.timeout = 0 // nothing changes for days
+			}
+			return p.talk(cmd.Context(), func(ctx context.Context, w *watch, c *client.Client) error {
+				if follow {
+					return p.watchHealth(ctx, w, c, args[0], detail)
+				}
 				var err error
 				var h blocks.Health
 				if wait {
@@ -50,6 +61,7 @@ when nobody has the file.`,
 		},
 	}
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait until every block has all its copies")
+	cmd.Flags().BoolVar(&follow, "watch", false, "print the health whenever it changes, until interrupted")
 	cmd.Flags().BoolVar(&detail, "detail", false, "list every block with its holders")
 	return cmd
 }

@@ -79,7 +79,7 @@ their CID; 130 interrupted. Any other is a failure.`,
 	f.BoolVar(&p.json, "json", false, "print JSON")
 	f.DurationVar(&p.timeout, "timeout", time.Minute, "give up after this `time` without progress; 0 is never")
 	f.StringVar(&p.progress, "progress", "auto", "auto, plain, json or none: how progress is shown on stderr")
-	root.AddCommand(p.daemonCmd(), p.putCmd(), p.getCmd(), p.catCmd(), p.healthCmd(), p.peersCmd(),
+	root.AddCommand(p.daemonCmd(), p.putCmd(), p.getCmd(), p.catCmd(), p.healthCmd(), p.whereCmd(), p.whyCmd(), p.repairCmd(), p.peersCmd(),
 		p.swarmCmd(), p.bootstrapCmd(), p.idCmd(), p.updatesCmd(), p.uiCmd(), p.versionCmd(), p.testnetCmd())
 	root.AddCommand(p.initCmd(), p.configCmd(), p.pathsCmd(), p.doctorCmd(), p.completionCmd())
 	root.AddCommand(p.lsCmd(), p.statCmd(), p.rmCmd(), p.pinCmd(), p.repoCmd(), p.benchCmd())

@@ -33,6 +33,7 @@ type Timing struct {
 	Status    time.Duration // between two status lines of a put; 0 is 100 ms
 	Heartbeat time.Duration // of streams with nothing to say; 0 is 15 s
 	Poll      time.Duration // between two looks at who is connected, for events; 0 is 1 s
+	Look      time.Duration // between two looks at the health of something, for those who watch it; 0 is 2 s
 }
 
 func (t Timing) withDefaults() Timing {
@@ -47,6 +48,7 @@ func (t Timing) withDefaults() Timing {
 		{&t.Status, 100 * time.Millisecond},
 		{&t.Heartbeat, 15 * time.Second},
 		{&t.Poll, time.Second},
+		{&t.Look, 2 * time.Second},
 	} {
 		if *d.p == 0 {
 			*d.p = d.v
@@ -115,6 +117,10 @@ func (s *server) routes() []route {
 		{"POST", "/api/v1/repo/gc", s.repoGC},
 		{"POST", "/api/v1/repo/compact", s.repoCompact},
 		{"GET", "/api/v1/health", s.health},
+		{"GET", "/api/v1/health/watch", s.watch},
+		{"GET", "/api/v1/where", s.where},
+		{"GET", "/api/v1/why", s.why},
+		{"POST", "/api/v1/repair", s.repair},
 		{"GET", "/api/v1/id", s.id},
 		{"GET", "/api/v1/peers", s.peers},
 		{"POST", "/api/v1/swarm/connect", s.connect},

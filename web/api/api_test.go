@@ -43,6 +43,25 @@ func (f *fake) Open(ctx context.Context, path string) (api.File, error) { return
 func (f *fake) Health(ctx context.Context, path string, detail bool) (blocks.Health, error) {
 	return f.health(ctx, path, detail)
 }
+func (f *fake) Where(_ context.Context, path string) (blocks.Where, error) {
+	return blocks.Where{CID: blocks.New(cid.Raw, []byte(path)).Cid(), Target: 5, Members: 9, Copies: 1, Leased: true, Answers: []blocks.Answer{
+		{Peer: someone, Holder: true, Says: blocks.SaysProved}, {Peer: someone, Rank: 1, Says: blocks.SaysSilent, Error: "went away"},
+	}}, nil
+}
+
+func (f *fake) Why(ctx context.Context, path string) (blocks.Why, error) {
+	w, err := f.Where(ctx, path)
+	return blocks.Why{Root: w.CID, Reason: w.Sentence(), Worst: &w}, err
+}
+
+func (f *fake) Restore(ctx context.Context, path string, tell func(blocks.Done)) (blocks.Restored, error) {
+	if path == "unleased" {
+		return blocks.Restored{}, blocks.ErrNoLease
+	}
+	tell(blocks.Done{Done: 1, Total: 2})
+	return blocks.Restored{Root: blocks.New(cid.Raw, []byte(path)).Cid(), Blocks: 2, Short: 1, Copies: 3}, nil
+}
+
 func (f *fake) ID() api.ID {
 	return api.ID{ID: "12D3KooWme", Version: "0.1.0", State: f.state, Peers: 3}
 }

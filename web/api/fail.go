@@ -75,6 +75,8 @@ func describe(err error) (status int, code, hint string) {
 		return http.StatusBadGateway, CodeIntegrity, "no byte of it was given on; try again"
 	case errors.Is(err, blocks.ErrBusy):
 		return http.StatusConflict, CodeUnavailable, "wait for it to end"
+	case errors.Is(err, blocks.ErrNoLease):
+		return http.StatusConflict, CodeShort, "nobody has asked for copies of it; who puts it asks for them"
 	case errors.Is(err, blocks.ErrFull):
 		return http.StatusInsufficientStorage, CodeFull, "free some space and try again"
 	case blocks.IsNotFound(err):

@@ -33,6 +33,12 @@ type Node interface {
 	Open(ctx context.Context, path string) (File, error)
 	// Health asks the holders of everything under path; detail fills Health.Detail.
 	Health(ctx context.Context, path string, detail bool) (blocks.Health, error)
+	// Where says what those answered who should have the block that path names.
+	Where(ctx context.Context, path string) (blocks.Where, error)
+	// Why says why what is under path is short of copies, or cannot be read.
+	Why(ctx context.Context, path string) (blocks.Why, error)
+	// Restore gives missing copies of everything under path; blocks.ErrNoLease: nobody wants any.
+	Restore(ctx context.Context, path string, tell func(blocks.Done)) (blocks.Restored, error)
 	ID() ID
 	Peers() []Peer
 	// Connect dials the peer at addr and says who it is. A *BadAddressError or a

@@ -76,6 +76,24 @@ func (f *fake) Health(_ context.Context, _ string, detail bool) (h blocks.Health
 	}
 	return h, nil
 }
+func (f *fake) Where(context.Context, string) (blocks.Where, error) {
+	return blocks.Where{CID: blocks.New(cid.Raw, data).Cid(), Copies: 2, Answers: []blocks.Answer{{Peer: someone, Says: blocks.SaysProved}}}, nil
+}
+
+func (f *fake) Why(ctx context.Context, path string) (blocks.Why, error) {
+	w, _ := f.Where(ctx, path)
+	h, _ := f.Health(ctx, path, false)
+	return blocks.Why{Root: w.CID, Reason: "so", Worst: &w, Health: &h}, nil
+}
+
+func (f *fake) Restore(_ context.Context, path string, tell func(blocks.Done)) (blocks.Restored, error) {
+	if path == "unleased" {
+		return blocks.Restored{}, blocks.ErrNoLease
+	}
+	tell(blocks.Done{Done: 1, Total: 2})
+	return blocks.Restored{Root: blocks.New(cid.Raw, data).Cid(), Copies: 3}, nil
+}
+
 func (f *fake) ID() api.ID        { return api.ID{ID: "me", State: "warming"} }
 func (f *fake) Peers() []api.Peer { return []api.Peer{{ID: "you"}} }
 func (f *fake) Updates(ctx context.Context) iter.Seq2[api.Update, error] {

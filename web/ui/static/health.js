@@ -1,5 +1,5 @@
 import { html, useState, useEffect, size, count, Ago, Id, Copy, Cli, Trouble, sentence } from "./kit.js";
-import { call, me, peers, live } from "./peer.js";
+import { call, task, me, peers, live } from "./peer.js";
 import { files, learn } from "./upload.js";
 import { Chip } from "./files.js";
 import { here } from "./browse.js";
@@ -69,11 +69,32 @@ export function Health({ cid }) {
         <a class="button quiet" href=${here(h.cid)}>Open</a></p>
       <dl class="facts"><div><dt>copies</dt><dd class="num">${h.min} of ${h.target}</dd></div><div><dt>blocks at risk</dt><dd class="num">${h.at_risk} of ${h.blocks}</dd></div><div><dt>size</dt><dd>${size(h.bytes)}</dd></div>
         <div><dt>lease</dt><dd>${h.leased ? html`until ${new Date(h.expires).toLocaleDateString()}` : "none shown: copies may be dropped"}</dd></div>
+        ${h.repairs?.length > 0 && html`<div><dt>to restore them</dt><dd>${h.repairs.length <= 3 ? h.repairs.map((id) => html`<${Id} value=${id} /> `) : count(h.repairs.length, "peer")}</dd></div>`}
         ${h.proved && !h.proved.startsWith("0001") && html`<div><dt>proved</dt><dd><${Ago} time=${h.proved} /></dd></div>`}</dl>
     </section>
+    ${h.leased && h.at_risk > 0 && html`<${Repair} h=${h} done=${() => again(turn + 1)} />`}
     <section class="card"><${Histogram} h=${h} /></section>
     <${Holders} h=${h} name=${file.name} />`}
     <${Cli}>${"cairn health " + (h?.cid ?? (cid || "CID"))}<//>`;
+}
+
+// Repair gives missing copies now; the peers would do it by themselves in their time.
+function Repair({ h, done }) {
+  const [busy, work] = useState(false), [said, say] = useState(""), [error, fail] = useState(null);
+  const go = async () => {
+    work(true); fail(null); say("");
+    try {
+      const r = await task("repair?" + new URLSearchParams({ path: h.cid }));
+      say(`${r.copies} given, ${size(r.bytes)}` + (r.lacking > 0 ? `; ${count(r.lacking, "block")} lack copies still${r.error ? ": " + r.error : ""}` : ""));
+      done();
+    } catch (e) { fail(e); }
+    work(false);
+  };
+  return html`<section class="card" aria-labelledby="repair"><h2 id="repair">Missing copies</h2>
+    <p>The peers restore them by themselves, each in its turn.</p>
+    <p><button class="main" disabled=${busy} onClick=${go}>${busy ? "Giving copies…" : "Repair now"}</button> <span role="status">${said}</span></p>
+    <${Trouble} error=${error} />
+    <${Cli}>${"cairn repair " + h.cid}<//></section>`;
 }
 
 // Holders shows who has it, on the ring and in a table that says the same.

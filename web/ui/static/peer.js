@@ -37,6 +37,21 @@ export async function call(path, options) {
   throw new Failure(body?.detail ?? "The peer answered " + res.status, body?.hint, body?.code, res.status);
 }
 
+// task starts something that answers in lines, and gives the last one.
+export async function task(path) {
+  let res;
+  try {
+    res = await fetch("/api/v1/" + path, { method: "POST", credentials: "same-origin" });
+  } catch {
+    throw unreachable();
+  }
+  const text = await res.text();
+  let last = null;
+  try { last = JSON.parse(text.trimEnd().split("\n").pop()); } catch { /* said below */ }
+  if (res.ok && last?.type === "summary") return last;
+  throw new Failure(last?.message ?? last?.detail ?? "The peer answered " + res.status, last?.hint, last?.code, res.status);
+}
+
 export async function signIn(code) {
   await call("signin", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ code }) });
   signedIn.value = true;

@@ -53,7 +53,7 @@ type change struct {
 // changes looks at the neighbourhoods of the witnesses, and notes how they are now.
 func (s *Set) changes(ctx context.Context) (c change, err error) {
 	c.moved = map[keyspace.Key]bool{}
-	near := map[peer.ID]bool{}
+	nearby := map[peer.ID]bool{}
 	old := s.groups
 	s.groups = map[string]*witness{}
 	for _, name := range slices.Sorted(maps.Keys(old)) {
@@ -71,7 +71,7 @@ func (s *Set) changes(ctx context.Context) (c change, err error) {
 		}
 		s.stand(w.hash, w.r, ids, alive)
 		for _, p := range slices.Concat(w.ids, ids) {
-			near[p] = true
+			nearby[p] = true
 		}
 		if slices.Equal(ids, w.ids) && slices.Equal(alive, w.alive) {
 			continue
@@ -92,7 +92,7 @@ func (s *Set) changes(ctx context.Context) (c change, err error) {
 		}
 	}
 	var keys []keyspace.Key
-	for p := range near {
+	for p := range nearby {
 		keys = append(keys, keyspace.OfPeer(p))
 	}
 	c.known = keyspace.SetOf(keys)
@@ -115,14 +115,26 @@ func (c *change) note(p peer.ID, seat bool, n *int) {
 	}
 }
 
-// touches reports whether one of those who moved has or had to do with a key of r
-// copies, and whether by that another peer has a seat than before. Ranks among those
-// that are known here are never greater than true ones, so this errs towards yes.
-func (c *change) touches(x keyspace.Key, r int) (touched, seat bool) {
+// touch is what those who moved have to do with a block.
+type touch int
+
+const (
+	untouched touch = iota
+	far             // one may stand in for a holder
+	near            // one has or had a seat, or would but for the publisher
+)
+
+// touches says what those who moved have to do with a key of r copies, and whether by
+// that another peer has a seat than before. Ranks among those that are known here are
+// never greater than true ones, so this errs towards yes.
+func (c *change) touches(x keyspace.Key, r int) (how touch, seat bool) {
 	for p, came := range c.moved {
-		rank := c.known.Rank(x, p)
-		touched = touched || rank <= 2*r
-		seat = seat || came && rank <= r // one more, as the publisher has no seat
+		switch rank := c.known.Rank(x, p); {
+		case rank <= r:
+			how, seat = near, seat || came
+		case rank <= 2*r:
+			how = max(how, far)
+		}
 	}
-	return touched, seat
+	return how, seat
 }

@@ -16,6 +16,7 @@ const maxNoted = 1 << 16
 type appointment struct {
 	at     time.Time
 	seat   bool // somebody else has a seat than before
+	far    bool // it is only to be examined if so few seats are live that others stand in for them
 	backup bool // what the closest holder has not done by now, this one does
 	tries  int  // that have failed
 }

@@ -95,7 +95,7 @@ func (s *Set) Repair(ctx context.Context) error {
 	s.examining.Lock()
 	defer s.examining.Unlock()
 	s.feel(ctx)
-	if err := s.examineAll(ctx); err != nil {
+	if err := s.examine(ctx, &examination{set: s}, change{}, true); err != nil {
 		return err
 	}
 	for _, l := range []*lane{s.urgent, s.calm} {
@@ -112,24 +112,16 @@ func (s *Set) round(ctx context.Context) error {
 	s.examining.Lock()
 	defer s.examining.Unlock()
 	s.feel(ctx)
-	if s.fullDue() {
-		return s.examineAll(ctx)
-	}
 	c, err := s.changes(ctx)
 	if err != nil {
 		return err
 	}
-	x := examination{set: s}
 	if len(c.moved) > 0 {
 		s.log.Debug("holders changed", "came", c.came, "went", c.went, "turned", c.turned)
-		err := s.walk(ctx, func(h mh.Multihash, l blocks.Lease) error {
-			if touched, seat := c.touches(keyspace.OfHash(h), l.R); touched {
-				return x.add(ctx, h, l, appointment{seat: seat})
-			}
-			return nil
-		})
-		if err != nil {
-			s.allUnsure()
+	}
+	x := examination{set: s}
+	if all := s.fullDue(); all || len(c.moved) > 0 {
+		if err := s.examine(ctx, &x, c, all); err != nil {
 			return err
 		}
 	}
@@ -159,14 +151,22 @@ func (s *Set) fullDue() bool {
 	return s.unsure || s.lastFull.IsZero() || time.Since(s.lastFull) >= s.cfg.Full
 }
 
-// examineAll examines every block held here, and finds those that stand for the others anew.
-func (s *Set) examineAll(ctx context.Context) error {
-	s.mu.Lock()
-	s.unsure = false
-	s.mu.Unlock()
-	s.lastFull, s.groups = time.Now(), map[string]*witness{}
-	x := examination{set: s}
-	err := s.walk(ctx, func(h mh.Multihash, l blocks.Lease) error { return x.add(ctx, h, l, appointment{}) })
+// examine examines the blocks that c touches, or all of them; then those that stand for
+// the others are found anew.
+func (s *Set) examine(ctx context.Context, x *examination, c change, all bool) error {
+	if all {
+		s.mu.Lock()
+		s.unsure = false
+		s.mu.Unlock()
+		s.lastFull, s.groups = time.Now(), map[string]*witness{}
+	}
+	err := s.walk(ctx, func(h mh.Multihash, l blocks.Lease) error {
+		how, seat := c.touches(keyspace.OfHash(h), l.R)
+		if how == untouched && !all {
+			return nil
+		}
+		return x.add(ctx, h, l, appointment{seat: seat, far: how != near && !all})
+	})
 	if err = errors.Join(err, x.end(ctx)); err != nil {
 		s.allUnsure()
 	}
@@ -220,6 +220,9 @@ func (x *examination) add(ctx context.Context, h mh.Multihash, l blocks.Lease, a
 	if err != nil { // one key that cannot be looked up does not starve the others
 		x.set.log.Debug("block not looked at", "key", h.B58String(), "err", err)
 		x.set.retry(h, a)
+		return nil
+	}
+	if a.far && o.live() >= min(blocks.Quorum, l.R) {
 		return nil
 	}
 	o.appointment = a

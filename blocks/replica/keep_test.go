@@ -402,19 +402,19 @@ func TestTheNextClosestHoldsForWhoIsFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := inAHurry()
 		w := newSwarm(t, 12, cfg)
-		bs, _ := w.put(100, 100, 3)
+		bs, _ := w.put(100, 100, 5)
 		w.settled()
-		near := keyspace.Nearest(keyspace.OfHash(bs[0].Hash()), w.order, 4)
-		full, dead := near[3], near[0] // the one is to hold what the other had
+		near := keyspace.Nearest(keyspace.OfHash(bs[0].Hash()), w.order, 6)
+		full, dead := near[5], near[0] // the one is to hold what the other had
 		w.mu.Lock()
 		w.nodes[full].limit = 1
 		w.mu.Unlock()
 		w.leave(dead)
 		time.Sleep(time.Minute)
-		if w.misplaced(bs, 3) == 0 {
+		if w.misplaced(bs, 5) == 0 {
 			t.Error("nothing was to be held by the one without room: this test cannot fail")
 		}
-		if least, _ := w.copies(bs); least < 3 {
+		if least, _ := w.copies(bs); least < 5 {
 			t.Errorf("a block has %d copies", least)
 		}
 	})

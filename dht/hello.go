@@ -49,6 +49,12 @@ func (r *Router) Hello(p peer.ID) (Hello, bool) {
 	return h, ok
 }
 
+// IsYoung reports whether the connected p has said that it started a short while ago.
+func (r *Router) IsYoung(p peer.ID) bool {
+	h, ok := r.Hello(p)
+	return ok && h.Flags&Young != 0
+}
+
 // heard takes what p says of itself, and that it lives.
 func (r *Router) heard(p peer.ID, h Hello) {
 	if r.host.Network().Connectedness(p) != network.Connected {

@@ -55,9 +55,10 @@ type StoreConfig struct {
 
 // ReplicaConfig says how files are kept on other peers.
 type ReplicaConfig struct {
-	R       int      `toml:"r" comment:"Copies on other peers that a put asks for, 1 to 20."`
-	Repair  bool     `toml:"repair" comment:"Whether lost copies are made again. false is for experiments."`
-	Expires Duration `toml:"expires" comment:"How long a put asks others to keep it, such as \"180d\"; at most 400d."`
+	R          int      `toml:"r" comment:"Copies on other peers that a put asks for, 1 to 20."`
+	Repair     bool     `toml:"repair" comment:"Whether lost copies are made again. false is for experiments."`
+	RepairRate Size     `toml:"repair_rate" comment:"Bytes a second for copies that are not urgent, such as \"8MiB\", which it is if this is 0; a testnet then has no limit."`
+	Expires    Duration `toml:"expires" comment:"How long a put asks others to keep it, such as \"180d\"; at most 400d."`
 }
 
 // APIConfig says where the API is served.

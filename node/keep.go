@@ -10,12 +10,25 @@ import (
 	"github.com/ipfs/go-cid"
 )
 
-// The keep story has no beginning and no end: Run walks the blocks that this peer
-// holds for somebody (replica.Set.Repair), and for each asks
+// The keep story has no beginning and no end: replica.Set.Run watches who comes and
+// goes near the blocks that this peer holds for somebody, and asks
 //
-//	which are mine? → am I the closest live one that has it? → who lacks it? → give
+//	whom does it touch? → am I the closest live one that has it? → who lacks it? → give
+//	have r closer ones all had it for long? → do they prove it? → let go
 //
 // This file is how anyone can see that it works.
+
+// repairRate is how many bytes a second copies may take that are not urgent, less than 0
+// for no limit.
+func (c Config) repairRate() int64 {
+	switch {
+	case c.Replica.RepairRate > 0:
+		return int64(c.Replica.RepairRate)
+	case c.Network.Profile == ProfileTestnet:
+		return -1
+	}
+	return 8 << 20
+}
 
 // maxChecked bounds the blocks of one health check.
 const maxChecked = 1 << 20

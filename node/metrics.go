@@ -16,10 +16,11 @@ import (
 // test holds the two together. Most are read from the parts when somebody asks;
 // the parts know nothing of Prometheus.
 type gauges struct {
-	reg    *prometheus.Registry
-	placed prometheus.Histogram
-	first  prometheus.Histogram
-	panics map[string]*atomic.Int64 // by part, of those that tell [Node.Caught]
+	reg      *prometheus.Registry
+	placed   prometheus.Histogram
+	first    prometheus.Histogram
+	restored prometheus.Histogram
+	panics   map[string]*atomic.Int64 // by part, of those that tell [Node.Caught]
 }
 
 // The parts whose panics are told to [Node.Caught]. pubsub counts its own.
@@ -54,6 +55,8 @@ func (n *Node) register(usage func(context.Context) (int64, error)) error {
 			Help: "Time from a file being durable here to every block having the copies that its put waited for."}),
 		first: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "cairn_get_first_byte_seconds", Buckets: seconds,
 			Help: "Time from asking for a file to its first byte, through the API and the gateway."}),
+		restored: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "cairn_repair_seconds", Buckets: append(seconds, 900, 3600),
+			Help: "Time from finding that a block lacks copies to having made them."}),
 		panics: map[string]*atomic.Int64{PartWire: {}, PartAPI: {}, PartGateway: {}},
 	}
 	gauge := func(name, help string, labels prometheus.Labels, f func() int64) prometheus.Collector {
@@ -64,9 +67,13 @@ func (n *Node) register(usage func(context.Context) (int64, error)) error {
 	}
 	type labels = prometheus.Labels
 	all := []prometheus.Collector{
-		n.count.placed, n.count.first,
+		n.count.placed, n.count.first, n.count.restored,
 		gauge("cairn_build_info", "1; the labels say what runs.", labels{"version": Version, "go": runtime.Version()}, func() int64 { return 1 }),
 		gauge("cairn_blocks", "Blocks kept here, by why.", labels{"state": "held"}, n.ledger.Count),
+		gauge("cairn_blocks", "Blocks kept here, by why.", labels{"state": "surplus"}, n.set.Surplus),
+		gauge("cairn_blocks_under_replicated", "Blocks held here that lack copies which this peer is to make.", nil, func() int64 { return n.set.Short().Blocks }),
+		gauge("cairn_replicas_missing", "Copies that those lack.", nil, func() int64 { return n.set.Short().Copies }),
+		gauge("cairn_repair_queue", "Blocks of those whose copies wait for their turn.", nil, func() int64 { return n.set.Short().Queued }),
 		gauge("cairn_peers", "Peers connected.", nil, func() int64 { return int64(len(n.host.Network().Peers())) }),
 		counter("cairn_repair_blocks_total", "Copies that repair has made on other peers.", nil, func() int64 { return n.set.Repaired().Blocks }),
 		counter("cairn_repair_bytes_total", "Bytes of those copies.", nil, func() int64 { return n.set.Repaired().Bytes }),

@@ -199,6 +199,8 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 	n.set = replica.New(self, p.Store, p.Ledger, n.router, client, replica.Config{
 		R: cfg.Replica.R, NoRepair: !cfg.Replica.Repair, Every: t.Reconcile, AfterChange: t.AfterChange,
 		PutIdle: t.PutIdle, Linger: t.PutIdle / 4, Quota: int64(cfg.Store.Quota), Log: log.With("part", "replica"),
+		Full: t.FullPass, Backup: t.BackupWait, Brake: t.Brake, Surplus: t.Surplus, Young: t.Young,
+		Rate: cfg.repairRate(), Restored: func(took time.Duration) { n.count.restored.Observe(took.Seconds()) },
 	})
 	set.Store(n.set)
 	n.fetch = fetch.New(self, p.Store, n.router, client, fetch.Config{Width: 2 * cfg.Replica.R, Records: n.router, Log: log.With("part", "disk")})

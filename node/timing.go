@@ -12,6 +12,7 @@ type Timing struct {
 	Grace       time.Duration // from suspect to departed: its copies no longer count
 	BackupWait  time.Duration // times its rank, before a holder does what the closest one should have
 	Reconcile   time.Duration // between two comparisons with a neighbour, ± 50 %
+	FullPass    time.Duration // between two looks at the holders of every block, whoever came or went
 	AfterChange time.Duration // from a change among the neighbours to a comparison
 	Coverage    time.Duration // for which knowledge of who is close to a key holds
 	OwnZone     time.Duration // the same, of keys close to this peer
@@ -29,7 +30,7 @@ func (c Config) Timing() Timing {
 	if c.Network.Profile == ProfileTestnet {
 		return Timing{
 			Ping: time.Second, Misses: 3, Grace: 10 * time.Second, BackupWait: 2 * time.Second,
-			Reconcile: 10 * time.Second, AfterChange: time.Second,
+			Reconcile: 10 * time.Second, FullPass: time.Minute, AfterChange: time.Second,
 			Coverage: 10 * time.Second, OwnZone: 2 * time.Second, PutIdle: 10 * time.Second,
 			Brake: 10 * time.Second, Surplus: 10 * time.Minute, Tidy: 30 * time.Second, LeaseCheck: time.Minute,
 			Dial: time.Second, DialPublic: time.Second,
@@ -37,7 +38,7 @@ func (c Config) Timing() Timing {
 	}
 	return Timing{
 		Ping: 30 * time.Second, Misses: 3, Young: 10 * time.Minute, Grace: 30 * time.Minute, BackupWait: time.Minute,
-		Reconcile: 10 * time.Minute, AfterChange: time.Minute,
+		Reconcile: 10 * time.Minute, FullPass: 6 * time.Hour, AfterChange: time.Minute,
 		Coverage: 10 * time.Minute, OwnZone: time.Minute, PutIdle: time.Minute,
 		Brake: 30 * time.Minute, Surplus: 30 * 24 * time.Hour, Tidy: 10 * time.Minute, LeaseCheck: 7 * 24 * time.Hour,
 		Dial: time.Second, DialPublic: 10 * time.Second,

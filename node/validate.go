@@ -41,6 +41,7 @@ func (c Config) Validate() error {
 		within("store.quota", int(c.Store.Quota), 0, math.MaxInt),
 		within("store.cache", int(c.Store.Cache), 0, math.MaxInt),
 		within("replica.r", c.Replica.R, 1, blocks.MaxReplicas),
+		within("replica.repair_rate", int(c.Replica.RepairRate), 0, math.MaxInt),
 		expiresError(c.Replica.Expires),
 		hostPortError("api.listen", c.API.Listen),
 		hostPortError("gateway.listen", c.Gateway.Listen),

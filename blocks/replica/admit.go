@@ -105,6 +105,7 @@ func (s *Set) hold(ctx context.Context, l blocks.Lease, hs []mh.Multihash, size 
 	if err := s.ledger.Hold(ctx, l, hs...); err != nil {
 		return err
 	}
+	s.later(s.cfg.PutIdle, hs...) // who brought it may still be bringing it to others
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.others += more

@@ -111,6 +111,7 @@ func (s *Set) work(ctx context.Context, j *Job) {
 			delete(s.jobs, j.lease.ID())
 		}
 		s.mu.Unlock()
+		s.later(s.cfg.AfterChange, j.blocks()...)
 		j.mu.Lock()
 		j.finished = true
 		j.mu.Unlock()
@@ -226,6 +227,16 @@ func (s *Set) pass(ctx context.Context, j *Job) error {
 		}
 	}
 	return g.Wait()
+}
+
+// blocks gives the blocks of j that were looked at.
+func (j *Job) blocks() (hs []mh.Multihash) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for h := range j.acks {
+		hs = append(hs, mh.Multihash(h))
+	}
+	return hs
 }
 
 func (j *Job) news() {

@@ -10,37 +10,23 @@ import (
 type seat struct {
 	peer  peer.ID
 	alive bool
+	full  bool // it has no room for more
 }
 
 // duty is what this peer owes one block.
 type duty struct {
 	elected bool      // it is for this peer to bring the others up to date
 	give    []peer.ID // those that lack it, nearest first
-	urgent  bool      // so few live copies are left that a lost seat is filled at once
+	urgent  bool      // a lost seat is filled before its grace is over
+	few     bool      // so few live copies are left that nothing is waited for
+	live    int       // copies on live seats, this peer's among them wherever it is
 }
 
 // plan is the whole of the repair rule. Of the live members that hold a block the
 // closest one gives it to every live seat that lacks it; everybody else does
 // nothing. has says what a live peer has; unknown counts as lacking nothing, so
 // that a peer that does not answer is neither given to nor relied on.
-//
-// While fewer than low live copies are left, the grace of lost seats is not waited
-// for: spare, the next closest live members, take their places now.
 func plan(self peer.ID, seats []seat, spare []peer.ID, low int, has func(peer.ID) (wire.State, bool)) duty {
-	live, lost := 0, 0
-	for _, s := range seats {
-		switch {
-		case s.peer == self:
-			live++
-		case !s.alive:
-			lost++
-		default:
-			if st, ok := has(s.peer); ok && st == wire.Held {
-				live++
-			}
-		}
-	}
-	d := duty{elected: true}
 	for _, s := range seats {
 		if s.peer == self {
 			break // nobody closer holds it
@@ -49,21 +35,40 @@ func plan(self peer.ID, seats []seat, spare []peer.ID, low int, has func(peer.ID
 			continue
 		}
 		if st, ok := has(s.peer); ok && st == wire.Held {
-			d.elected = false
-			return d
+			return duty{}
 		}
 	}
+	return owes(self, seats, spare, low, has)
+}
+
+// owes is what is to be given by whoever gives.
+//
+// While fewer than low live copies are left, the grace of lost seats is not waited
+// for: spare, the next closest live members, take their places now. They take those
+// of seats without room at any time.
+func owes(self peer.ID, seats []seat, spare []peer.ID, low int, has func(peer.ID) (wire.State, bool)) duty {
+	d, lost, gaps := duty{elected: true, live: 1}, 0, 0
 	for _, s := range seats {
-		if s.peer == self || !s.alive {
-			continue
-		}
-		if st, ok := has(s.peer); ok && st != wire.Held {
-			d.give = append(d.give, s.peer)
+		switch {
+		case s.peer == self:
+		case !s.alive:
+			lost++
+		default:
+			switch st, ok := has(s.peer); {
+			case ok && st == wire.Held:
+				d.live++
+			case ok && s.full:
+				gaps++
+			case ok:
+				d.give = append(d.give, s.peer)
+			}
 		}
 	}
-	if lost > 0 && live < low {
+	d.few = d.live < low
+	if d.few && lost > 0 {
 		d.urgent = true
-		d.give = append(d.give, spare[:min(lost, len(spare))]...)
+		gaps += lost
 	}
+	d.give = append(d.give, spare[:min(gaps, len(spare))]...)
 	return d
 }

@@ -13,7 +13,7 @@ func TestPlan(t *testing.T) {
 	type states = map[peer.ID]wire.State
 	up := func(ps ...peer.ID) (out []seat) {
 		for _, p := range ps {
-			out = append(out, seat{p, true})
+			out = append(out, seat{peer: p, alive: true})
 		}
 		return out
 	}
@@ -34,9 +34,9 @@ func TestPlan(t *testing.T) {
 		{"the closest does not answer", up("a", "me", "b"), nil, states{"b": wire.Absent}, true, []peer.ID{"b"}, false},
 		{"I have no seat, nobody holds it", up("a", "b"), nil, states{"a": wire.Absent, "b": wire.Absent}, true, []peer.ID{"a", "b"}, false},
 		{"I have no seat, one holds it", up("a", "b"), nil, states{"a": wire.Absent, "b": wire.Held}, false, nil, false},
-		{"a seat is lost, enough copies: wait", []seat{{"me", true}, {"a", false}, {"b", true}, {"c", true}}, []peer.ID{"x"},
+		{"a seat is lost, enough copies: wait", []seat{{peer: "me", alive: true}, {peer: "a"}, {peer: "b", alive: true}, {peer: "c", alive: true}}, []peer.ID{"x"},
 			states{"b": wire.Held, "c": wire.Held}, true, nil, false},
-		{"a seat is lost, too few copies: now", []seat{{"me", true}, {"a", false}, {"b", true}}, []peer.ID{"x", "y"},
+		{"a seat is lost, too few copies: now", []seat{{peer: "me", alive: true}, {peer: "a"}, {peer: "b", alive: true}}, []peer.ID{"x", "y"},
 			states{"b": wire.Held}, true, []peer.ID{"x"}, true},
 		{"alone", up("me"), nil, nil, true, nil, false},
 	} {
@@ -58,7 +58,7 @@ func TestOneRepairerAndItIsEnough(t *testing.T) {
 		has := map[peer.ID]wire.State{}
 		for i := range n {
 			p := peer.ID(rune('a' + i))
-			s := seat{p, rapid.Bool().Draw(t, "alive")}
+			s := seat{peer: p, alive: rapid.Bool().Draw(t, "alive")}
 			seats = append(seats, s)
 			if s.alive {
 				has[p] = wire.State(rapid.IntRange(0, 2).Draw(t, "state"))

@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/blocks/wire"
-	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/cairn-network/cairn/dht/keyspace"
 	mh "github.com/multiformats/go-multihash"
 	"golang.org/x/sync/errgroup"
 )
@@ -26,11 +24,14 @@ func (s *Set) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.placing(ctx) })
 	g.Go(func() error { return s.repairing(ctx) })
+	g.Go(func() error { return s.carrying(ctx, s.urgent) })
+	g.Go(func() error { return s.carrying(ctx, s.calm) })
 	return g.Wait()
 }
 
 // repairing waits for the warm-up, takes up the puts that were cut short, and then
-// goes its rounds: at their time, and a while after members came or went.
+// goes its rounds: at their time, a while after members came or went, and whenever a
+// block has a time of its own.
 func (s *Set) repairing(ctx context.Context) error {
 	select {
 	case <-s.router.Ready():
@@ -41,23 +42,27 @@ func (s *Set) repairing(ctx context.Context) error {
 		if err := s.resume(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn("puts not taken up", "err", err)
 		}
-		round := time.NewTimer(s.cfg.Every/2 + time.Duration(s.cfg.Rand.Int64N(int64(s.cfg.Every))))
-		select {
-		case <-ctx.Done():
-			round.Stop()
-			return nil
-		case <-round.C:
-		case <-s.router.Changed():
-			round.Stop()
-			if !sleep(ctx, s.cfg.AfterChange) {
+		for regular := time.Now().Add(s.cfg.Every/2 + s.jitter(s.cfg.Every)); ; {
+			wake := time.NewTimer(time.Until(s.nextDue(regular)))
+			changed := false
+			select {
+			case <-wake.C:
+			case <-s.router.Changed():
+				changed = true
+			case <-ctx.Done():
+			}
+			wake.Stop()
+			if changed && !sleep(ctx, s.cfg.AfterChange) || ctx.Err() != nil {
 				return nil
 			}
-		}
-		if s.cfg.NoRepair {
-			continue
-		}
-		if err := s.Repair(ctx); err != nil && ctx.Err() == nil {
-			s.log.Warn("repair cut short", "err", err)
+			if !s.cfg.NoRepair {
+				if err := s.round(ctx); err != nil && ctx.Err() == nil {
+					s.log.Warn("repair cut short", "err", err)
+				}
+			}
+			if changed || !time.Now().Before(regular) {
+				break
+			}
 		}
 	}
 }
@@ -84,233 +89,159 @@ func (s *Set) resume(ctx context.Context) error {
 	return nil
 }
 
-// owed is a block of a repair round, and what is known of it.
-type owed struct {
-	hash  mh.Multihash
-	lease blocks.Lease
-	seats []seat
-	spare []peer.ID
-	has   map[peer.ID]wire.State
+// Repair looks at every block held here, and returns when what it found to be given is
+// given, put off, or another call's.
+func (s *Set) Repair(ctx context.Context) error {
+	s.examining.Lock()
+	defer s.examining.Unlock()
+	s.feel(ctx)
+	if err := s.examine(ctx, &examination{set: s}, change{}, true); err != nil {
+		return err
+	}
+	for _, l := range []*lane{s.urgent, s.calm} {
+		for ts := l.pop(groupBlocks); len(ts) > 0; ts = l.pop(groupBlocks) {
+			s.carry(ctx, l, ts)
+		}
+	}
+	return ctx.Err()
 }
 
-// round is how many blocks a repair round looks at together: enough for whole
-// batches of questions, few enough for a bounded memory.
-const round = 2 * wire.Batch
+// round examines the blocks whose holders are not those of the round before, and those
+// whose time has come; now and then all. Where nobody came or went it asks nobody.
+func (s *Set) round(ctx context.Context) error {
+	s.examining.Lock()
+	defer s.examining.Unlock()
+	s.feel(ctx)
+	c, err := s.changes(ctx)
+	if err != nil {
+		return err
+	}
+	if len(c.moved) > 0 {
+		s.log.Debug("holders changed", "came", c.came, "went", c.went, "turned", c.turned)
+	}
+	x := examination{set: s}
+	if all := s.fullDue(); all || len(c.moved) > 0 {
+		if err := s.examine(ctx, &x, c, all); err != nil {
+			return err
+		}
+	}
+	for h, a := range s.takeDue(time.Now()) {
+		ls, err := s.ledger.Leases(ctx, mh.Multihash(h))
+		if err != nil {
+			s.allUnsure()
+			return fmt.Errorf("replica: examine: %w", err)
+		}
+		l, ok := s.governs(ls)
+		if !ok {
+			s.whole(mh.Multihash(h))
+			continue
+		}
+		if err := x.add(ctx, mh.Multihash(h), l, a); err != nil {
+			s.allUnsure()
+			return err
+		}
+	}
+	return x.end(ctx)
+}
 
-// Repair goes through the blocks held here once.
-func (s *Set) Repair(ctx context.Context) error {
-	var batch []*owed
+// fullDue reports whether every block is to be looked at.
+func (s *Set) fullDue() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unsure || s.lastFull.IsZero() || time.Since(s.lastFull) >= s.cfg.Full
+}
+
+// examine examines the blocks that c touches, or all of them; then those that stand for
+// the others are found anew.
+func (s *Set) examine(ctx context.Context, x *examination, c change, all bool) error {
+	if all {
+		s.mu.Lock()
+		s.unsure = false
+		s.mu.Unlock()
+		s.lastFull, s.groups = time.Now(), map[string]*witness{}
+	}
+	err := s.walk(ctx, func(h mh.Multihash, l blocks.Lease) error {
+		how, seat := c.touches(keyspace.OfHash(h), l.R)
+		if how == untouched && !all {
+			return nil
+		}
+		return x.add(ctx, h, l, appointment{seat: seat, far: how != near && !all})
+	})
+	if err = errors.Join(err, x.end(ctx)); err != nil {
+		s.allUnsure()
+	}
+	return err
+}
+
+// walk calls f with each block held here and the lease that decides over it.
+func (s *Set) walk(ctx context.Context, f func(mh.Multihash, blocks.Lease) error) error {
 	for held, err := range s.ledger.Held(ctx) {
 		if err != nil {
 			return fmt.Errorf("replica: walk: %w", err)
 		}
-		l, ok := blocks.Governing(blocks.Standing(held.Leases, time.Now()))
-		if !ok {
-			continue // run out: it may be forgotten, it is not repaired
-		}
-		o, err := s.look(ctx, held.Hash, l)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err != nil { // one key that cannot be looked up does not starve the others
-			s.log.Debug("block not looked at", "key", held.Hash.B58String(), "err", err)
-			continue
-		}
-		if batch = append(batch, o); len(batch) == round {
-			if err := s.mend(ctx, batch); err != nil {
+		if l, ok := s.governs(held.Leases); ok {
+			if err := f(held.Hash, l); err != nil {
 				return err
 			}
-			batch = nil
 		}
 	}
-	return s.mend(ctx, batch)
+	return nil
 }
 
-// look finds the seats of one block. The publisher has none, but as long as it
-// lives and nobody closer holds the block it is the one to give it.
-func (s *Set) look(ctx context.Context, h mh.Multihash, l blocks.Lease) (*owed, error) {
-	ids, alive, err := s.router.Seats(ctx, h, 2*l.R+1)
-	if err != nil {
-		return nil, err
+// governs picks the lease by which a block is repaired: false when all have run out, so
+// that it may be forgotten, or it is being placed, which is another story's.
+func (s *Set) governs(ls []blocks.Lease) (blocks.Lease, bool) {
+	l, ok := blocks.Governing(blocks.Standing(ls, time.Now()))
+	if !ok {
+		return l, false
 	}
-	o := &owed{hash: h, lease: l, has: map[peer.ID]wire.State{}}
-	for i, p := range ids {
-		switch {
-		case p == l.Publisher:
-		case len(o.seats) < l.R:
-			o.seats = append(o.seats, seat{p, alive[i]})
-		case alive[i] && p != s.self:
-			o.spare = append(o.spare, p)
-		}
-	}
-	return o, nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, placing := s.jobs[l.ID()]
+	return l, !placing
 }
 
-// mend does this peer's duty for a batch of blocks.
-func (s *Set) mend(ctx context.Context, batch []*owed) error {
-	if len(batch) == 0 {
+// batch is how many blocks are examined together: enough for whole batches of
+// questions, few enough for a bounded memory.
+const batch = 2 * wire.Batch
+
+// examination is some blocks on their way to being examined.
+type examination struct {
+	set  *Set
+	open []*owed
+}
+
+// add looks at one block, and examines those gathered when there are enough.
+func (x *examination) add(ctx context.Context, h mh.Multihash, l blocks.Lease, a appointment) error {
+	o, err := x.set.look(ctx, h, l)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil { // one key that cannot be looked up does not starve the others
+		x.set.log.Debug("block not looked at", "key", h.B58String(), "err", err)
+		x.set.retry(h, a)
 		return nil
 	}
-	mine, err := s.elect(ctx, batch)
-	if err != nil {
-		return err
+	if a.far && o.live() >= min(blocks.Quorum, l.R) {
+		return nil
 	}
-	// Elected for these: what do all the others have?
-	asks := map[peer.ID][]*owed{}
-	for _, o := range mine {
-		for _, st := range o.seats {
-			if _, known := o.has[st.peer]; st.alive && st.peer != s.self && !known {
-				asks[st.peer] = append(asks[st.peer], o)
-			}
-		}
+	o.appointment = a
+	if x.open = append(x.open, o); len(x.open) == batch {
+		return x.end(ctx)
 	}
-	if err := s.askAll(ctx, asks); err != nil {
-		return err
-	}
-	gifts := map[peer.ID]map[blocks.LeaseID][]gift{}
-	for _, o := range mine {
-		d := plan(s.self, o.seats, o.spare, min(blocks.Quorum, o.lease.R), o.state)
-		if !d.elected {
-			continue
-		}
-		for _, p := range d.give {
-			if gifts[p] == nil {
-				gifts[p] = map[blocks.LeaseID][]gift{}
-			}
-			gifts[p][o.lease.ID()] = append(gifts[p][o.lease.ID()], gift{o, d.urgent})
-		}
-	}
-	var g errgroup.Group
-	for p, byLease := range gifts {
-		select {
-		case s.window <- struct{}{}:
-		case <-ctx.Done():
-			return errors.Join(ctx.Err(), g.Wait())
-		}
-		g.Go(func() error {
-			defer func() { <-s.window }()
-			for _, gs := range byLease {
-				for part := range slices.Chunk(gs, groupBlocks) {
-					s.give(ctx, p, part)
-				}
-			}
-			return nil
-		})
-	}
-	return errors.Join(g.Wait(), ctx.Err())
+	return nil
 }
 
-// gift is a block that somebody lacks.
-type gift struct {
-	*owed
-	urgent bool
+// end examines what is left.
+func (x *examination) end(ctx context.Context) error {
+	open := x.open
+	x.open = nil
+	return x.set.mend(ctx, open)
 }
 
-func (o *owed) state(p peer.ID) (wire.State, bool) {
-	st, ok := o.has[p]
-	return st, ok
-}
-
-// elect gives the blocks that no live member closer than this one holds. It asks
-// the closest seat of each block first: where that one holds the block, which is
-// the rule, this is all that a round costs everybody else.
-func (s *Set) elect(ctx context.Context, batch []*owed) (mine []*owed, err error) {
-	open := batch
-	for i := 0; len(open) > 0; i++ {
-		asks := map[peer.ID][]*owed{}
-		var next []*owed
-		for _, o := range open {
-			switch {
-			case i >= len(o.seats) || o.seats[i].peer == s.self:
-				mine = append(mine, o)
-			default:
-				next = append(next, o)
-				if o.seats[i].alive {
-					asks[o.seats[i].peer] = append(asks[o.seats[i].peer], o)
-				}
-			}
-		}
-		if err := s.askAll(ctx, asks); err != nil {
-			return nil, err
-		}
-		open = nil
-		for _, o := range next {
-			if o.has[o.seats[i].peer] != wire.Held {
-				open = append(open, o)
-			}
-		}
-	}
-	return mine, nil
-}
-
-// askAll asks each peer what it has of its blocks, all peers at once. A peer that
-// does not answer leaves no trace: it is neither given to nor relied on.
-func (s *Set) askAll(ctx context.Context, asks map[peer.ID][]*owed) error {
-	var mu sync.Mutex // guards the has of every block
-	var g errgroup.Group
-	for p, os := range asks {
-		g.Go(func() error {
-			for len(os) > 0 {
-				part := os[:min(len(os), wire.Batch)]
-				os = os[len(part):]
-				hs := make([]mh.Multihash, len(part))
-				for i, o := range part {
-					hs[i] = o.hash
-				}
-				states, err := s.peers.States(ctx, p, hs)
-				if err != nil {
-					s.stumbled(p, err)
-					s.log.Debug("holder did not answer", "peer", p, "err", err)
-					return nil
-				}
-				mu.Lock()
-				for i, o := range part {
-					o.has[p] = states[i]
-				}
-				mu.Unlock()
-			}
-			return nil
-		})
-	}
-	_ = g.Wait()
-	return ctx.Err()
-}
-
-// give brings p blocks of one lease that it lacks.
-func (s *Set) give(ctx context.Context, p peer.ID, gs []gift) {
-	if s.isSlow(p) {
-		return // the next round asks again
-	}
-	items := make([]wire.Item, 0, len(gs))
-	what := make([]gift, 0, len(gs))
-	for _, o := range gs {
-		n, err := s.store.Size(ctx, o.hash)
-		if err != nil {
-			s.log.Error("held block cannot be read", "key", o.hash.B58String(), "err", err)
-			continue
-		}
-		items = append(items, wire.Item{Hash: o.hash, Size: n, Urgent: o.urgent})
-		what = append(what, o)
-	}
-	if len(items) == 0 {
-		return
-	}
-	err := s.peers.Offer(ctx, p, what[0].lease, wire.Repair, items, s.store, func(i int, a wire.Ack) {
-		o := what[i]
-		switch {
-		case a.Peer != "" || a.Status == wire.Have: // somebody else was faster
-		case a.Status != wire.Stored:
-			s.log.Debug("holder did not take a block", "peer", p, "key", o.hash.B58String(), "err", a.Err)
-		default:
-			s.mu.Lock()
-			s.copied.Blocks++
-			s.copied.Bytes += int64(items[i].Size)
-			s.mu.Unlock()
-			s.log.Info("copy restored", "root", o.lease.Root, "key", o.hash.B58String(), "peer", p, "urgent", o.urgent)
-		}
-	})
-	if err != nil {
-		s.stumbled(p, err)
-		s.log.Debug("holder did not take blocks", "peer", p, "err", err)
-	}
+// jitter is a time of less than d.
+func (s *Set) jitter(d time.Duration) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Duration(s.cfg.Rand.Int64N(int64(max(d, 1))))
 }

@@ -2,17 +2,23 @@
 //
 //	place.go   the blocks of one put: windows → groups → quorum
 //	group.go   a group of blocks: holders → one offer to each → acks → the next closest
-//	repair.go  the blocks held here, round by round: am I the one? → who lacks it? → give
+//	repair.go  rounds: who came or went? → the blocks that this touches → examine
+//	change.go  who came or went, seen from a few blocks that stand for all
+//	later.go   the blocks that are to be examined at a time of their own
+//	elect.go   examine: am I the one? → who lacks it? → a task, now or later
+//	plan.go    who owes what to whom: pure
+//	queue.go   tasks: fewest copies first → not too fast → give
+//	brake.go   what waits while it is likely this peer that is cut off
+//	surplus.go what closer peers hold now: kept a while → do they prove it? → let go
 //	admit.go   what others bring: near enough? lease? space? → keep
 //	health.go  who can prove what, right now
-//	plan.go    who owes what to whom: pure
 //
 // The holders of a block are the r members closest to its key, not counting the
 // publisher of the lease it is held under. Everyone computes them; nobody is told.
 // Only leased blocks are placed and repaired: what was merely read is in no ledger.
 //
 // [New] starts nothing. [Set.Run] owns every goroutine that outlives a call: the
-// placements that puts have queued, and the repair loop.
+// placements that puts have queued, the repair loop, and the two lanes of what it gives.
 package replica
 
 import (
@@ -59,6 +65,14 @@ type Config struct {
 	Quota       int64         // bytes held for others; 0 is 10 GiB, less than 0 no limit
 	Rand        *rand.Rand    // for jitter; nil is seeded by the system
 	Log         *slog.Logger  // nil discards
+
+	Full     time.Duration       // between two rounds that look at every block, whoever came or went; 0 is 36 Every, less than 0: each round does
+	Backup   time.Duration       // times its rank, before a holder does what a closer one should have; 0 is 1 min, less than 0 waits for nobody
+	Brake    time.Duration       // for which copies wait that are not urgent, since this peer last seemed cut off; 0 is 30 min, less than 0 is off
+	Surplus  time.Duration       // for which copies are kept that r closer peers hold; 0 is 30 days, less than 0 for ever
+	Young    time.Duration       // until a young holder that was given nothing is looked at again; 0 is 10 min
+	Rate     int64               // bytes a second of copies that are not urgent; 0 is 8 MiB, less than 0 no limit
+	Restored func(time.Duration) // told how long a block lacked copies that were made now; nil: nobody is
 }
 
 func (c Config) withDefaults() Config {
@@ -71,6 +85,17 @@ func (c Config) withDefaults() Config {
 	def(&c.AfterChange, time.Minute)
 	def(&c.PutIdle, time.Minute)
 	def(&c.Linger, 5*time.Second)
+	def(&c.Full, 36*c.Every)
+	def(&c.Backup, time.Minute)
+	def(&c.Brake, 30*time.Minute)
+	def(&c.Surplus, 30*24*time.Hour)
+	def(&c.Young, 10*time.Minute)
+	if c.Rate == 0 {
+		c.Rate = 8 << 20
+	}
+	if c.Restored == nil {
+		c.Restored = func(time.Duration) {}
+	}
 	if c.R == 0 {
 		c.R = 5
 	}
@@ -108,23 +133,38 @@ type Set struct {
 
 	entering sync.RWMutex // shared from looking at a block to entering why it is held; whole to forget
 
+	urgent, calm *lane
+	examining    sync.Mutex          // one round at a time
+	groups       map[string]*witness // guarded by examining
+	lastFull     time.Time           // guarded by examining
+
 	mu     sync.Mutex
 	slow   map[peer.ID]time.Time   // guarded by mu: who did not answer in time, and when
 	queue  []*Job                  // guarded by mu: placements not yet begun
 	jobs   map[blocks.LeaseID]*Job // guarded by mu: placements queued or under way
 	others int64                   // guarded by mu: bytes held for others
 	copied Copied                  // guarded by mu: what repair has given away
+
+	agenda map[string]appointment // guarded by mu: blocks that are to be examined at a time
+	unsure bool                   // guarded by mu: some blocks are to be examined and it is not noted which
+	short  map[string]shortage    // guarded by mu: blocks for whose missing copies this peer is to care
+	over   map[string]time.Time   // guarded by mu: blocks that are surplus here, and since when
+	sated  map[peer.ID]time.Time  // guarded by mu: who said that it has no room, and when
+	cut    time.Time              // guarded by mu: until then the brake is on
 }
 
 // New makes the set of the peer self.
 func New(self peer.ID, st blocks.Store, led blocks.Ledger, r Router, p Peers, cfg Config) *Set {
 	cfg = cfg.withDefaults()
 	slots := min(cfg.Window, groups)
-	return &Set{
+	s := &Set{
 		self: self, store: st, ledger: led, router: r, peers: p, cfg: cfg, log: cfg.Log,
 		window: make(chan struct{}, slots), group: min(cfg.Window/slots, wire.Batch), wake: make(chan struct{}, 1),
-		jobs: map[blocks.LeaseID]*Job{}, slow: map[peer.ID]time.Time{},
+		jobs: map[blocks.LeaseID]*Job{}, slow: map[peer.ID]time.Time{}, groups: map[string]*witness{},
+		agenda: map[string]appointment{}, short: map[string]shortage{}, over: map[string]time.Time{}, sated: map[peer.ID]time.Time{},
 	}
+	s.urgent, s.calm = newLane(-1), newLane(cfg.Rate)
+	return s
 }
 
 // Copied is how much has been given to others.

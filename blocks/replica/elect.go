@@ -1,0 +1,236 @@
+package replica
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cairn-network/cairn/blocks"
+	"github.com/cairn-network/cairn/blocks/wire"
+	"github.com/libp2p/go-libp2p/core/peer"
+	mh "github.com/multiformats/go-multihash"
+	"golang.org/x/sync/errgroup"
+)
+
+// owed is a block that is examined, and what is known of it.
+type owed struct {
+	appointment
+	hash  mh.Multihash
+	lease blocks.Lease
+	seats []seat
+	spare []peer.ID
+	has   map[peer.ID]wire.State
+}
+
+func (o *owed) state(p peer.ID) (wire.State, bool) {
+	st, ok := o.has[p]
+	return st, ok
+}
+
+// rank is how many live seats are closer than p's.
+func (o *owed) rank(p peer.ID) (n int) {
+	for _, st := range o.seats {
+		if st.peer == p {
+			break
+		}
+		if st.alive {
+			n++
+		}
+	}
+	return n
+}
+
+// look finds the seats of one block. The publisher has none, but as long as it
+// lives and nobody closer holds the block it is the one to give it.
+func (s *Set) look(ctx context.Context, h mh.Multihash, l blocks.Lease) (*owed, error) {
+	ids, alive, err := s.router.Seats(ctx, h, 2*l.R+1)
+	if err != nil {
+		return nil, err
+	}
+	s.stand(h, l.R, ids, alive)
+	o := &owed{hash: h, lease: l, has: map[peer.ID]wire.State{}}
+	for i, p := range ids {
+		switch {
+		case p == l.Publisher:
+		case len(o.seats) < l.R:
+			o.seats = append(o.seats, seat{peer: p, alive: alive[i], full: s.isFull(p)})
+		case alive[i] && p != s.self && !s.isFull(p):
+			o.spare = append(o.spare, p)
+		}
+	}
+	return o, nil
+}
+
+// mend does this peer's duty for a batch of blocks.
+func (s *Set) mend(ctx context.Context, batch []*owed) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	mine, err := s.elect(ctx, batch)
+	if err != nil {
+		return err
+	}
+	// Elected for these: what do all the others have?
+	asks := map[peer.ID][]*owed{}
+	for _, o := range mine {
+		for _, st := range o.seats {
+			if _, known := o.has[st.peer]; st.alive && st.peer != s.self && !known {
+				asks[st.peer] = append(asks[st.peer], o)
+			}
+		}
+	}
+	if err := s.askAll(ctx, asks); err != nil {
+		return err
+	}
+	for _, o := range mine {
+		s.assign(o)
+	}
+	return s.shed(ctx, batch)
+}
+
+// assign makes a task of what this peer owes to one block, now or later.
+func (s *Set) assign(o *owed) {
+	rule := plan
+	if o.backup || s.cfg.Backup < 0 {
+		rule = owes
+	}
+	d := rule(s.self, o.seats, o.spare, min(blocks.Quorum, o.lease.R), o.state)
+	for _, st := range o.seats {
+		if _, answered := o.has[st.peer]; st.alive && st.peer != s.self && !answered {
+			s.retry(o.hash, o.appointment)
+			break
+		}
+	}
+	if len(d.give) == 0 {
+		s.whole(o.hash)
+		return
+	}
+	since := s.lacks(o.hash, len(d.give))
+	if until, on := s.braked(); on && !d.few {
+		s.appoint(o.hash, appointment{at: until, seat: o.seat})
+		return
+	}
+	if !d.few { // it may be gone again as fast as it came
+		n := len(d.give)
+		if d.give = slices.DeleteFunc(d.give, s.isYoung); len(d.give) < n {
+			s.appoint(o.hash, appointment{at: time.Now().Add(s.cfg.Young), seat: true})
+		}
+		if len(d.give) == 0 {
+			return
+		}
+	}
+	l := s.calm
+	if d.few {
+		l = s.urgent
+	}
+	if !l.push(&task{hash: o.hash, lease: o.lease, to: d.give, live: d.live, few: d.few, since: since, appointment: o.appointment}) {
+		s.allUnsure()
+	}
+}
+
+// elect gives the blocks that no live member closer than this one holds, and those
+// whose closest holder has had its time. It asks the closest seat of each block first:
+// where that one holds the block, which is the rule, this is all that it costs. If seats
+// have changed hands this peer looks again later, its rank times as long, whether
+// somebody has done what is to be done.
+func (s *Set) elect(ctx context.Context, batch []*owed) (mine []*owed, err error) {
+	open := make([]*owed, 0, len(batch))
+	for _, o := range batch {
+		if o.backup || s.cfg.Backup < 0 {
+			mine = append(mine, o)
+		} else {
+			open = append(open, o)
+		}
+	}
+	for i := 0; len(open) > 0; i++ {
+		asks := map[peer.ID][]*owed{}
+		var next []*owed
+		for _, o := range open {
+			switch {
+			case i >= len(o.seats) || o.seats[i].peer == s.self:
+				mine = append(mine, o)
+			default:
+				next = append(next, o)
+				if o.seats[i].alive {
+					asks[o.seats[i].peer] = append(asks[o.seats[i].peer], o)
+				}
+			}
+		}
+		if err := s.askAll(ctx, asks); err != nil {
+			return nil, err
+		}
+		open = nil
+		for _, o := range next {
+			if o.has[o.seats[i].peer] != wire.Held {
+				open = append(open, o)
+				continue
+			}
+			s.whole(o.hash)
+			if o.seat || o.live() < min(blocks.Quorum, o.lease.R) {
+				wait := s.cfg.Backup * time.Duration(o.rank(s.self))
+				s.appoint(o.hash, appointment{at: time.Now().Add(wait + s.jitter(s.cfg.Backup/4)), backup: true})
+			}
+		}
+	}
+	return mine, nil
+}
+
+// live is how many seats are taken by somebody who is there.
+func (o *owed) live() (n int) {
+	for _, st := range o.seats {
+		if st.alive {
+			n++
+		}
+	}
+	return n
+}
+
+// askAll asks each peer what it has of its blocks, all peers at once. A peer that
+// does not answer leaves no trace: it is neither given to nor relied on.
+func (s *Set) askAll(ctx context.Context, asks map[peer.ID][]*owed) error {
+	var mu sync.Mutex // guards the has of every block
+	var g errgroup.Group
+	for p, os := range asks {
+		g.Go(func() error {
+			for part := range slices.Chunk(os, wire.Batch) {
+				hs := make([]mh.Multihash, len(part))
+				for i, o := range part {
+					hs[i] = o.hash
+				}
+				states, err := s.peers.States(ctx, p, hs)
+				if err != nil {
+					s.stumbled(p, err)
+					s.log.Debug("holder did not answer", "peer", p, "err", err)
+					return nil
+				}
+				mu.Lock()
+				for i, o := range part {
+					o.has[p] = states[i]
+				}
+				mu.Unlock()
+			}
+			return nil
+		})
+	}
+	_ = g.Wait()
+	return ctx.Err()
+}
+
+// isYoung reports whether p came a moment ago, and may be gone as soon.
+func (s *Set) isYoung(p peer.ID) bool {
+	r, ok := s.router.(interface{ IsYoung(peer.ID) bool })
+	return ok && r.IsYoung(p)
+}
+
+// isFull reports whether p said a short while ago that it has no room.
+func (s *Set) isFull(p peer.ID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, ok := s.sated[p]
+	if ok && time.Since(at) > s.cfg.Every {
+		delete(s.sated, p)
+		ok = false
+	}
+	return ok
+}

@@ -26,6 +26,7 @@ func (s *Set) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.placing(ctx) })
 	g.Go(func() error { return s.repairing(ctx) })
+	g.Go(func() error { return s.syncing(ctx) })
 	return g.Wait()
 }
 

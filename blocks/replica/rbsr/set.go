@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
-	"iter"
 	"math/bits"
 	"slices"
 	"sort"
@@ -54,8 +53,8 @@ func NewSet(keys []Key) *Set {
 // Len is the number of keys.
 func (s *Set) Len() int { return len(s.keys) }
 
-// All yields the keys in ascending order, with their places.
-func (s *Set) All() iter.Seq2[int, Key] { return slices.All(s.keys) }
+// At is the key at place i, from the lowest.
+func (s *Set) At(i int) Key { return s.keys[i] }
 
 // Has reports whether k is one of s.
 func (s *Set) Has(k Key) bool {

@@ -77,6 +77,8 @@ func (n *Node) register(usage func(context.Context) (int64, error)) error {
 		gauge("cairn_peers", "Peers connected.", nil, func() int64 { return int64(len(n.host.Network().Peers())) }),
 		counter("cairn_repair_blocks_total", "Copies that repair has made on other peers.", nil, func() int64 { return n.set.Repaired().Blocks }),
 		counter("cairn_repair_bytes_total", "Bytes of those copies.", nil, func() int64 { return n.set.Repaired().Bytes }),
+		counter("cairn_audits_total", "Blocks that neighbours were asked to prove.", nil, func() int64 { return n.set.Audited().Asked }),
+		counter("cairn_audits_failed_total", "Blocks that neighbours said they had and could not prove.", nil, func() int64 { return n.set.Audited().Failed }),
 		gauge("cairn_quota_bytes", "Space for the blocks of others.", labels{"kind": "used"}, func() int64 { used, _ := n.set.Space(); return used }),
 		gauge("cairn_quota_bytes", "Space for the blocks of others.", labels{"kind": "limit"}, func() int64 { _, limit := n.set.Space(); return limit }),
 		counter("cairn_panics_total", "Faults of this program that were caught, by part.", labels{"part": "pubsub"}, func() int64 { return int64(n.bus.Counts().Panics) }),

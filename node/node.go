@@ -198,9 +198,9 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 	client := wire.NewClient(p.Host, speak)
 	n.set = replica.New(self, p.Store, p.Ledger, n.router, client, replica.Config{
 		R: cfg.Replica.R, NoRepair: !cfg.Replica.Repair, Every: t.Reconcile, AfterChange: t.AfterChange,
-		PutIdle: t.PutIdle, Linger: t.PutIdle / 4, Quota: int64(cfg.Store.Quota), Log: log.With("part", "replica"),
 		Full: t.FullPass, Backup: t.BackupWait, Brake: t.Brake, Surplus: t.Surplus, Young: t.Young,
 		Rate: cfg.repairRate(), Restored: func(took time.Duration) { n.count.restored.Observe(took.Seconds()) },
+		PutIdle: t.PutIdle, Linger: t.PutIdle / 4, SyncEvery: t.Reconcile, Zone: n.router, Compare: client, Quota: int64(cfg.Store.Quota), Log: log.With("part", "replica"),
 	})
 	set.Store(n.set)
 	n.fetch = fetch.New(self, p.Store, n.router, client, fetch.Config{Width: 2 * cfg.Replica.R, Records: n.router, Log: log.With("part", "disk")})
@@ -212,6 +212,8 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 	}
 	serving := wire.Serve(p.Host, p.Store, p.Ledger, n.set, speak)
 	n.stop = append(n.stop, func() error { serving(); return nil })
+	comparing := wire.ServeSync(p.Host, n.set, speak)
+	n.stop = append(n.stop, func() error { comparing(); return nil })
 	if n.line != nil {
 		flows := link.Serve(p.Host, log.With("part", "libp2p"))
 		n.stop = append(n.stop, func() error { flows(); return nil })

@@ -63,6 +63,17 @@ func (l *lane) push(t *task) bool {
 	return true
 }
 
+// claim takes t for the caller to carry out; false: somebody is at its block already.
+func (l *lane) claim(t *task) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.known[string(t.hash)] {
+		return false
+	}
+	l.known[string(t.hash)] = true
+	return true
+}
+
 // pop takes up to n tasks out; each is known until done.
 func (l *lane) pop(n int) (ts []*task) {
 	l.mu.Lock()

@@ -26,6 +26,7 @@ func (s *Set) Run(ctx context.Context) error {
 	g.Go(func() error { return s.repairing(ctx) })
 	g.Go(func() error { return s.carrying(ctx, s.urgent) })
 	g.Go(func() error { return s.carrying(ctx, s.calm) })
+	g.Go(func() error { return s.syncing(ctx) })
 	return g.Wait()
 }
 

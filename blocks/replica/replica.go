@@ -10,6 +10,8 @@
 //	queue.go   tasks: fewest copies first → not too fast → give
 //	brake.go   what waits while it is likely this peer that is cut off
 //	surplus.go what closer peers hold now: kept a while → do they prove it? → let go
+//	sync.go    with each neighbour: what do both hold? → audit → give, fetch
+//	audit.go   prove some of it                  trust.go  who could not
 //	admit.go   what others bring: near enough? lease? space? → keep
 //	health.go  who can prove what, right now
 //
@@ -18,7 +20,8 @@
 // Only leased blocks are placed and repaired: what was merely read is in no ledger.
 //
 // [New] starts nothing. [Set.Run] owns every goroutine that outlives a call: the
-// placements that puts have queued, the repair loop, and the two lanes of what it gives.
+// placements that puts have queued, the repair loop, the two lanes of what it gives, and
+// the comparisons.
 package replica
 
 import (
@@ -63,6 +66,10 @@ type Config struct {
 	Linger      time.Duration // that a block which is safe waits for its slower holders; 0 is 5 s
 	Window      int           // blocks being pushed at a time, all puts together; 0 is 2048
 	Quota       int64         // bytes held for others; 0 is 10 GiB, less than 0 no limit
+	SyncEvery   time.Duration // between two comparisons with a neighbour, give or take half; 0 is 10 min
+	Zone        Zone          // who the neighbours are; nil: nothing is compared
+	Compare     Comparer      // compares with them; nil: nothing is compared
+	NoAudit     bool          // neighbours need not prove what they have: the control of the audits
 	Rand        *rand.Rand    // for jitter; nil is seeded by the system
 	Log         *slog.Logger  // nil discards
 
@@ -83,6 +90,7 @@ func (c Config) withDefaults() Config {
 	}
 	def(&c.Every, 10*time.Minute)
 	def(&c.AfterChange, time.Minute)
+	def(&c.SyncEvery, 10*time.Minute)
 	def(&c.PutIdle, time.Minute)
 	def(&c.Linger, 5*time.Second)
 	def(&c.Full, 36*c.Every)
@@ -131,6 +139,12 @@ type Set struct {
 	group  int           // blocks in a group
 	wake   chan struct{} // 1-buffered: a placement was queued
 
+	dice  *rand.Rand // of the comparisons
+	trust trust
+
+	sharing sync.Mutex
+	shared  *shared // guarded by sharing: what is kept together with others, or nil
+
 	entering sync.RWMutex // shared from looking at a block to entering why it is held; whole to forget
 
 	urgent, calm *lane
@@ -158,12 +172,14 @@ func New(self peer.ID, st blocks.Store, led blocks.Ledger, r Router, p Peers, cf
 	cfg = cfg.withDefaults()
 	slots := min(cfg.Window, groups)
 	s := &Set{
-		self: self, store: st, ledger: led, router: r, peers: p, cfg: cfg, log: cfg.Log,
+		self: self, store: st, ledger: led, peers: p, cfg: cfg, log: cfg.Log,
+		dice:   rand.New(rand.NewPCG(cfg.Rand.Uint64(), cfg.Rand.Uint64())),
 		window: make(chan struct{}, slots), group: min(cfg.Window/slots, wire.Batch), wake: make(chan struct{}, 1),
 		jobs: map[blocks.LeaseID]*Job{}, slow: map[peer.ID]time.Time{}, groups: map[string]*witness{},
 		agenda: map[string]appointment{}, short: map[string]shortage{}, over: map[string]time.Time{}, sated: map[peer.ID]time.Time{},
 	}
 	s.urgent, s.calm = newLane(-1), newLane(cfg.Rate)
+	s.router = trusting{r, &s.trust}
 	return s
 }
 

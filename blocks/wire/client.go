@@ -11,6 +11,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
 	mh "github.com/multiformats/go-multihash"
 )
 
@@ -141,18 +142,22 @@ func unexpected(m message) error {
 }
 
 // open makes a stream to p.
-func (c *Client) open(ctx context.Context, p peer.ID) (network.Stream, error) {
+func (c *Client) open(ctx context.Context, p peer.ID, on protocol.ID) (network.Stream, error) {
 	if c.cfg.Conduct.Refused(p) {
 		return nil, refusal(Banned)
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	return c.host.NewStream(ctx, p, Protocol)
+	return c.host.NewStream(ctx, p, on)
 }
 
 // ask opens a stream for one exchange, and ends it with the call or with ctx.
 func (c *Client) ask(ctx context.Context, p peer.ID, what string, exchange func(*link) error) error {
-	s, err := c.open(ctx, p)
+	return c.askOn(ctx, p, Protocol, what, exchange)
+}
+
+func (c *Client) askOn(ctx context.Context, p peer.ID, on protocol.ID, what string, exchange func(*link) error) error {
+	s, err := c.open(ctx, p, on)
 	if err != nil {
 		return fmt.Errorf("wire: %s %s: %w", what, p, err)
 	}

@@ -1,5 +1,5 @@
 // Package wire moves blocks between two peers. This is the specification of
-// /cairn/blocks/1.0.0.
+// /cairn/blocks/1.0.0 and, below, of /cairn/sync/1.0.0.
 //
 //	Offer → Want → Data… → Ack…      blocks are brought, under a lease
 //	Get   → Data | Miss, any order   blocks are asked for
@@ -16,7 +16,8 @@
 // the first byte first, and no further ones.
 //
 //	message Msg     { oneof m { Offer offer=1; Want want=2; Data data=3; Ack ack=4; Credit credit=5; Get get=6; Miss miss=7;
-//	                            Cancel cancel=8; Have have=9; HaveR have_r=10; Busy busy=11; Leases leases=12; LeasesR leases_r=13; } }
+//	                            Cancel cancel=8; Have have=9; HaveR have_r=10; Busy busy=11; Leases leases=12; LeasesR leases_r=13;
+//	                            Part part=14; Naming naming=15; Named named=16; } }
 //	message Item    { bytes mh=1; uint32 size=2; uint32 flags=3; uint32 kind=4; uint32 r=5; }  // flags 1 FANOUT, 2 URGENT; kind 0 block
 //	message Member  { bytes id=1; repeated bytes addr=2; }                      // at most 8 addresses, 512 bytes
 //	message Offer   { repeated Item items=1; repeated bytes lease_ids=2; bytes lease_record=3; uint32 reason=4; }
@@ -33,6 +34,9 @@
 //	message Busy    { uint32 retry_ms=1; }
 //	message Leases  { bytes mh=1; }
 //	message LeasesR { repeated bytes record=1; }
+//	message Part    { bytes bytes=1; uint32 more=2; }
+//	message Naming  { repeated bytes name=1; }
+//	message Named   { repeated bytes mh=1; }                                    // empty: not known
 //
 // An offer has at most [Batch] items and carries no bytes, so nobody keeps what it has
 // not asked for. Each item gets one verdict: a Deny in the Want, an Ack HAVE (it is
@@ -52,7 +56,17 @@
 // anyone sees it. Each read, write and close has a deadline; data must come and go at
 // about 10 KB/s at least. Peers that are given blocks take turns by bytes.
 //
-// [Serve] runs on libp2p's goroutines, a stream each, with a few more that end with the
+// On /cairn/sync/1.0.0 two peers compare what they keep together:
+//
+//	Part… → Part… → … → end      a comparison: messages in turn, of which the asker's come first
+//	Naming → Named               which hashes stand behind these names?
+//
+// A message of a comparison is one or more Parts, all but the last of 60 KiB and with more
+// = 1. What is in it is of the package blocks/replica/rbsr, which also bounds its bytes,
+// and the messages. The stream's end, in the place of an answer, says that all agrees.
+// Names are 32 bytes; those of one question are at most [Batch].
+//
+// [Serve] and [ServeSync] run on libp2p's goroutines, a stream each, with a few more that end with the
 // stream. A [Client]'s calls own theirs; calls that fetch from one peer at the same time
 // share a stream, which ends with the last of them.
 package wire

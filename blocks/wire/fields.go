@@ -211,3 +211,40 @@ func (m *leasesR) fields(b []byte) []byte {
 func (m *leasesR) take(num protowire.Number, _ uint64, raw []byte) bool {
 	return num == 1 && each(&m.records, raw, blocks.MaxLeaseSize, maxLeases)
 }
+
+func (m *part) number() protowire.Number { return 14 }
+func (m *part) fields(b []byte) []byte   { return number(optional(b, 1, m.bytes), 2, m.more) }
+func (m *part) take(num protowire.Number, v uint64, raw []byte) bool {
+	switch num {
+	case 1:
+		return some(&m.bytes, raw, partSize)
+	case 2:
+		return u32(&m.more, v, raw) && v == 1
+	}
+	return false
+}
+
+func (m *naming) number() protowire.Number { return 15 }
+func (m *naming) fields(b []byte) []byte {
+	for _, n := range m.names {
+		b = repeated(b, 1, n)
+	}
+	return b
+}
+func (m *naming) take(num protowire.Number, _ uint64, raw []byte) bool {
+	return num == 1 && len(raw) == nameSize && each(&m.names, raw, nameSize, Batch)
+}
+
+func (m *named) number() protowire.Number { return 16 }
+func (m *named) fields(b []byte) []byte {
+	for _, h := range m.hashes {
+		b = repeated(b, 1, h)
+	}
+	return b
+}
+func (m *named) take(num protowire.Number, _ uint64, raw []byte) bool {
+	var h mh.Multihash // none stands empty
+	ok := num == 1 && raw != nil && (len(raw) == 0 || key(&h, raw))
+	m.hashes = append(m.hashes, h)
+	return ok && len(m.hashes) <= Batch
+}

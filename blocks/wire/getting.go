@@ -110,7 +110,7 @@ func (c *Client) run(ctx context.Context, g *getting) (err error) {
 	}
 	g.reserve(reserved)
 	defer func() { c.room.give(g.reserved) }()
-	s, err := c.open(ctx, g.p)
+	s, err := c.open(ctx, g.p, Protocol)
 	if err != nil {
 		return err
 	}

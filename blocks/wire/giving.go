@@ -223,7 +223,7 @@ func (v *giving) one(ctx context.Context, w wanted) error {
 	err = v.turns.take(soon, v.from, n)
 	cancel()
 	if err != nil {
-		v.busy(v.l)
+		busyNow(v.l)
 		return err
 	}
 	defer v.turns.done(v.from, n)

@@ -44,13 +44,16 @@ func samples(tb testing.TB) map[string]message {
 		"busy":     &busy{1000},
 		"leases":   &leases{h},
 		"leases_r": &leasesR{[][]byte{[]byte("record")}},
+		"part":     &part{[]byte("a part"), 1},
+		"naming":   &naming{[][]byte{bytes.Repeat([]byte{5}, nameSize)}},
+		"named":    &named{[]mh.Multihash{h, nil}},
 	}
 }
 
 // Every message is these bytes: changed ones are another protocol.
 func TestMessagesAreTheirGoldenBytes(t *testing.T) {
 	all := samples(t)
-	for num := 1; num <= 13; num++ {
+	for num := 1; num <= 16; num++ {
 		found := false
 		for _, m := range all {
 			found = found || int(m.number()) == num
@@ -91,23 +94,28 @@ func TestOtherEncodingsAreMalformed(t *testing.T) {
 	all := samples(t)
 	h, near := all["leases"].(*leases).key, all["miss"].(*miss).closer
 	for name, frame := range map[string][]byte{
-		"nothing":              {},
-		"unknown message":      {0xfa, 0x01, 0x00},
-		"cut short":            good[:3],
-		"something after it":   append(bytes.Clone(good), 0),
-		"a zero written out":   {0x2a, 0x02, 0x08, 0x00},
-		"a long varint":        {0x2a, 0x03, 0x08, 0x85, 0x00},
-		"a field twice":        {0x2a, 0x04, 0x08, 0x05, 0x08, 0x05},
-		"an unknown field":     {0x2a, 0x04, 0x08, 0x05, 0x10, 0x05},
-		"bytes for a number":   {0x2a, 0x02, 0x0a, 0x00},
-		"data of 2 MiB and 1":  encode(nil, &data{size: 2<<20 + 1}),
-		"an idx of 33 bits":    {0x42, 0x06, 0x08, 0x80, 0x80, 0x80, 0x80, 0x10},
-		"a key of 69 bytes":    encode(nil, &leases{append(mh.Multihash{0x13, 67}, make([]byte, 67)...)}),
-		"a key that is no key": encode(nil, &leases{mh.Multihash("no key")}),
-		"513 items":            encode(nil, &get{items: slices.Repeat([]item{{hash: h}}, Batch+1)}),
-		"a proof of no key":    encode(nil, &have{prove: []uint32{0}}),
-		"17 leases":            encode(nil, &leasesR{slices.Repeat([][]byte{{1}}, maxLeases+1)}),
-		"9 members":            encode(nil, &miss{closer: slices.Repeat(near, maxCloser+1)}),
+		"nothing":                    {},
+		"unknown message":            {0xfa, 0x01, 0x00},
+		"cut short":                  good[:3],
+		"something after it":         append(bytes.Clone(good), 0),
+		"a zero written out":         {0x2a, 0x02, 0x08, 0x00},
+		"a long varint":              {0x2a, 0x03, 0x08, 0x85, 0x00},
+		"a field twice":              {0x2a, 0x04, 0x08, 0x05, 0x08, 0x05},
+		"an unknown field":           {0x2a, 0x04, 0x08, 0x05, 0x10, 0x05},
+		"bytes for a number":         {0x2a, 0x02, 0x0a, 0x00},
+		"data of 2 MiB and 1":        encode(nil, &data{size: 2<<20 + 1}),
+		"an idx of 33 bits":          {0x42, 0x06, 0x08, 0x80, 0x80, 0x80, 0x80, 0x10},
+		"a key of 69 bytes":          encode(nil, &leases{append(mh.Multihash{0x13, 67}, make([]byte, 67)...)}),
+		"a key that is no key":       encode(nil, &leases{mh.Multihash("no key")}),
+		"513 items":                  encode(nil, &get{items: slices.Repeat([]item{{hash: h}}, Batch+1)}),
+		"a proof of no key":          encode(nil, &have{prove: []uint32{0}}),
+		"17 leases":                  encode(nil, &leasesR{slices.Repeat([][]byte{{1}}, maxLeases+1)}),
+		"a part of 60 KiB and 1":     encode(nil, &part{make([]byte, partSize+1), 0}),
+		"two more parts":             encode(nil, &part{[]byte{1}, 2}),
+		"a name of 31 bytes":         encode(nil, &naming{[][]byte{make([]byte, 31)}}),
+		"513 names":                  encode(nil, &naming{slices.Repeat([][]byte{make([]byte, 32)}, Batch+1)}),
+		"a named one that is no key": encode(nil, &named{[]mh.Multihash{{1}}}),
+		"9 members":                  encode(nil, &miss{closer: slices.Repeat(near, maxCloser+1)}),
 	} {
 		if m, err := decode(frame); err == nil {
 			t.Errorf("%s: %+v", name, m)

@@ -188,6 +188,12 @@ type (
 	busy    struct{ retryMS uint32 }
 	leases  struct{ key mh.Multihash }
 	leasesR struct{ records [][]byte }
+	part    struct {
+		bytes []byte
+		more  uint32
+	}
+	naming struct{ names [][]byte }
+	named  struct{ hashes []mh.Multihash }
 )
 
 const (

@@ -14,6 +14,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
 	mh "github.com/multiformats/go-multihash"
 )
 
@@ -77,17 +78,26 @@ func Serve(h host.Host, st blocks.Store, led blocks.Ledger, keeper Keeper, cfg C
 }
 
 func (sv *service) serve(h host.Host) (stop func()) {
+	return attend(h, Protocol, sv.cfg, inHand, perPeer, func(ctx context.Context, from peer.ID, l *link) error {
+		x := exchange{service: sv, from: from, l: l}
+		return x.guarded(ctx)
+	})
+}
+
+// attend answers each stream on which on is spoken: all at once, and each of them for one
+// peer.
+func attend(h host.Host, on protocol.ID, cfg Config, all, each int, answer func(context.Context, peer.ID, *link) error) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	room := make(chan struct{}, inHand)
-	rooms := crowd{m: map[peer.ID]*guest{}}
-	h.SetStreamHandler(Protocol, func(s network.Stream) {
+	room := make(chan struct{}, all)
+	rooms := crowd{each: each, m: map[peer.ID]*guest{}}
+	h.SetStreamHandler(on, func(s network.Stream) {
 		wg.Add(1)
 		defer wg.Done()
 		end := context.AfterFunc(ctx, func() { _ = s.Reset() })
 		defer end()
 		from := s.Conn().RemotePeer()
-		if sv.cfg.Conduct.Refused(from) {
+		if cfg.Conduct.Refused(from) {
 			_ = s.Reset()
 			return
 		}
@@ -99,50 +109,51 @@ func (sv *service) serve(h host.Host) (stop func()) {
 			case room <- struct{}{}:
 				defer func() { <-room }()
 			case <-time.After(timeout):
-				sv.busy(l)
+				busyNow(l)
 				_ = s.Close()
 				return
 			case <-ctx.Done():
 				return
 			}
 		}
-		x := exchange{service: sv, from: from, l: l}
-		if err := x.guarded(ctx); err != nil {
-			sv.cfg.caught(from, err)
-			sv.cfg.Log.Debug("block stream failed", "peer", from, "err", err)
-			sv.penalty(s, from, err)
+		if err := answer(ctx, from, l); err != nil {
+			cfg.caught(from, err)
+			cfg.Log.Debug("block stream failed", "peer", from, "err", err)
+			cfg.penalty(s, from, err)
 			return
 		}
 		_ = s.SetDeadline(time.Now().Add(timeout))
 		_ = s.Close()
 	})
 	return func() {
-		h.RemoveStreamHandler(Protocol)
+		h.RemoveStreamHandler(on)
 		cancel()
 		wg.Wait()
 	}
 }
 
 // penalty ends a stream that failed, and counts what its peer did.
-func (sv *service) penalty(s network.Stream, from peer.ID, err error) {
+func (c Config) penalty(s network.Stream, from peer.ID, err error) {
 	switch {
 	case errors.Is(err, blocks.ErrMismatch): // it hears so before it is refused
 		_ = s.SetDeadline(time.Now().Add(timeout))
 		_ = s.Close()
-		sv.cfg.Conduct.offence(from, tolerated)
+		c.Conduct.offence(from, tolerated)
 	case errors.Is(err, ErrForm):
 		_ = s.Reset()
-		sv.cfg.Conduct.offence(from, 1)
+		c.Conduct.offence(from, 1)
 	default:
 		_ = s.Reset()
 	}
 }
 
-// busy says that there is too much to do.
-func (sv *service) busy(l *link) { _ = l.send(&busy{uint32(crowded.Milliseconds())}) }
+// busyNow says that there is too much to do.
+func busyNow(l *link) { _ = l.send(&busy{uint32(crowded.Milliseconds())}) }
 
 // crowd is the peers that are being answered, with room for a few exchanges each.
 type crowd struct {
+	each int // exchanges
+
 	mu sync.Mutex
 	m  map[peer.ID]*guest // guarded by mu
 }
@@ -157,7 +168,7 @@ func (c *crowd) enter(p peer.ID) chan struct{} {
 	defer c.mu.Unlock()
 	g := c.m[p]
 	if g == nil {
-		g = &guest{room: make(chan struct{}, perPeer)}
+		g = &guest{room: make(chan struct{}, c.each)}
 		c.m[p] = g
 	}
 	g.streams++

@@ -69,7 +69,7 @@ func (x *exchange) take(ctx context.Context, o *offer) error {
 		t.held, err = x.room.take(soon, largest, min(streamCredit, t.ungiven))
 		cancel()
 		if err != nil {
-			x.busy(x.l)
+			busyNow(x.l)
 			return ctx.Err()
 		}
 		defer func() { x.room.give(t.held) }() // everything else has ended by then

@@ -1,0 +1,231 @@
+package replica_test
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cairn-network/cairn/blocks"
+	"github.com/cairn-network/cairn/blocks/blockstest"
+	"github.com/cairn-network/cairn/blocks/replica"
+	"github.com/cairn-network/cairn/blocks/wire"
+	"github.com/cairn-network/cairn/dht/keyspace"
+	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/peer"
+	mh "github.com/multiformats/go-multihash"
+)
+
+// mesh is a network of real sets that see all of it. A question takes lag.
+type mesh struct {
+	ids []peer.ID
+	lag time.Duration
+	set map[peer.ID]*replica.Set
+	mem map[peer.ID]*blockstest.Mem
+
+	ready chan struct{}
+
+	mu       sync.Mutex
+	messages int              // guarded by mu: of comparisons
+	fetched  map[peer.ID]int  // guarded by mu: blocks, by who fetched them
+	stored   map[peer.ID]int  // guarded by mu: blocks that were brought, by to whom
+	forged   map[peer.ID]bool // proves with wrong bytes; set before it runs
+}
+
+// end is what one peer sees of it.
+type end struct {
+	*mesh
+	self    peer.ID
+	changed chan struct{}
+}
+
+// newMesh has n peers, which run once run is called.
+func newMesh(n int, cfg replica.Config) *mesh {
+	m := &mesh{set: map[peer.ID]*replica.Set{}, mem: map[peer.ID]*blockstest.Mem{}, ready: make(chan struct{}),
+		fetched: map[peer.ID]int{}, stored: map[peer.ID]int{}, forged: map[peer.ID]bool{}}
+	close(m.ready)
+	for i := range n {
+		m.ids = append(m.ids, peer.ID(rune('a'+i)))
+	}
+	for _, p := range m.ids {
+		e := &end{m, p, make(chan struct{}, 1)}
+		cfg.Zone, cfg.Compare = e, e
+		m.mem[p] = new(blockstest.Mem)
+		m.set[p] = replica.New(p, m.mem[p], m.mem[p], e, e, cfg)
+	}
+	return m
+}
+
+func (m *mesh) run(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for _, s := range m.set {
+		wg.Go(func() { _ = s.Run(ctx) })
+	}
+	t.Cleanup(func() { cancel(); wg.Wait() })
+}
+
+// fill makes n blocks under a lease of r copies, and gives each to those of its r closest
+// that to says.
+func (m *mesh) fill(t *testing.T, n, r int, to func(i int, p peer.ID) bool) (bs []blocks.Block) {
+	t.Helper()
+	for i := range n {
+		bs = append(bs, blocks.New(cid.Raw, blockstest.Random(uint64(i), 100)))
+	}
+	l, err := blocks.Grant(blockstest.Key(1), blocks.Lease{Root: bs[0].Cid(), Seq: 1, Issued: time.Now(), Expires: time.Now().Add(48 * time.Hour), R: r})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, b := range bs {
+		for _, p := range keyspace.Nearest(keyspace.OfHash(b.Hash()), m.ids, r) {
+			if !to(i, p) {
+				continue
+			}
+			if err := m.mem[p].Put(t.Context(), b); err != nil {
+				t.Fatal(err)
+			}
+			if err := m.mem[p].Hold(t.Context(), l, b.Hash()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return bs
+}
+
+// copies counts the stores that have b, without those of but.
+func (m *mesh) copies(b blocks.Block, but peer.ID) (n int) {
+	for p, mem := range m.mem {
+		if ok, _ := mem.Has(context.Background(), b.Hash()); ok && p != but {
+			n++
+		}
+	}
+	return n
+}
+
+func (e *end) wait(ctx context.Context) error {
+	select {
+	case <-time.After(e.lag):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (e *end) Zone() []peer.ID         { return slices.Clone(e.ids) }
+func (e *end) IsMember(p peer.ID) bool { return slices.Contains(e.ids, p) }
+func (e *end) Ready() <-chan struct{}  { return e.ready }
+func (e *end) Changed() <-chan struct{} {
+	return e.changed
+}
+
+func (e *end) Closest(_ context.Context, h mh.Multihash, n int) ([]peer.ID, bool, error) {
+	return keyspace.Nearest(keyspace.OfHash(h), e.ids, n), true, nil
+}
+
+func (e *end) Seats(ctx context.Context, h mh.Multihash, n int) ([]peer.ID, []bool, error) {
+	ids, _, err := e.Closest(ctx, h, n)
+	return ids, slices.Repeat([]bool{true}, len(ids)), err
+}
+
+func (e *end) Offer(ctx context.Context, p peer.ID, l blocks.Lease, _ wire.Reason, items []wire.Item, from wire.Lender, tell func(int, wire.Ack)) error {
+	if err := e.wait(ctx); err != nil {
+		return err
+	}
+	says, err := e.set[p].Offer(ctx, e.self, l, items)
+	if err != nil {
+		return err
+	}
+	for i, it := range items {
+		if says[i] == 0 {
+			err := from.View(ctx, it.Hash, func(data []byte) error {
+				return e.set[p].Keep(ctx, e.self, l, blocks.New(cid.Raw, slices.Clone(data)))
+			})
+			if err != nil {
+				return err
+			}
+			e.mu.Lock()
+			e.stored[p]++
+			e.mu.Unlock()
+			says[i] = wire.Stored
+		}
+		tell(i, wire.Ack{Status: says[i]})
+	}
+	return nil
+}
+
+func (e *end) States(ctx context.Context, p peer.ID, hs []mh.Multihash) ([]wire.State, error) {
+	if err := e.wait(ctx); err != nil {
+		return nil, err
+	}
+	out := make([]wire.State, len(hs))
+	for i, h := range hs {
+		var err error
+		if out[i], err = wire.StateOf(ctx, e.mem[p], e.mem[p], h); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (e *end) Prove(ctx context.Context, p peer.ID, nonce []byte, hs []mh.Multihash) ([]wire.Proven, error) {
+	if err := e.wait(ctx); err != nil {
+		return nil, err
+	}
+	out := make([]wire.Proven, len(hs))
+	for i, h := range hs {
+		_ = e.mem[p].View(ctx, h, func(data []byte) error {
+			out[i] = wire.Proven{State: wire.Held, MAC: wire.Proof(nonce, data)}
+			return nil
+		})
+		if e.forged[p] {
+			out[i] = wire.Proven{State: wire.Held, MAC: make([]byte, 32)}
+		}
+	}
+	return out, nil
+}
+
+func (e *end) Leases(ctx context.Context, p peer.ID, h mh.Multihash) ([]blocks.Lease, error) {
+	if err := e.wait(ctx); err != nil {
+		return nil, err
+	}
+	return e.mem[p].Leases(ctx, h)
+}
+
+func (e *end) Sync(ctx context.Context, p peer.ID, x wire.Asker) error {
+	y, err := e.set[p].Reconcile(ctx, e.self)
+	if err != nil {
+		return err
+	}
+	for msg := x.First(); msg != nil; {
+		if err := e.wait(ctx); err != nil {
+			return err
+		}
+		answer, err := y.Step(msg)
+		if err != nil {
+			return err
+		}
+		e.mu.Lock()
+		e.messages++
+		e.mu.Unlock()
+		if msg, err = x.Step(answer); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *end) Names(ctx context.Context, p peer.ID, names []wire.Name) ([]mh.Multihash, error) {
+	return e.set[p].Names(ctx, e.self, names)
+}
+
+func (e *end) Fetch(ctx context.Context, p peer.ID, c cid.Cid) (blocks.Block, error) {
+	if err := e.wait(ctx); err != nil {
+		return blocks.Block{}, err
+	}
+	e.mu.Lock()
+	e.fetched[e.self]++
+	e.mu.Unlock()
+	return e.mem[p].Get(ctx, c)
+}

@@ -33,6 +33,9 @@ func blank(num protowire.Number) message {
 		11: func() message { return new(busy) },
 		12: func() message { return new(leases) },
 		13: func() message { return new(leasesR) },
+		14: func() message { return new(putRecord) },
+		15: func() message { return new(getRecord) },
+		16: func() message { return new(record) },
 	}
 	if num < 1 || int(num) >= len(all) {
 		return nil

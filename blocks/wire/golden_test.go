@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cairn-network/cairn/blocks"
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 	mh "github.com/multiformats/go-multihash"
@@ -44,13 +45,17 @@ func samples(tb testing.TB) map[string]message {
 		"busy":     &busy{1000},
 		"leases":   &leases{h},
 		"leases_r": &leasesR{[][]byte{[]byte("record")}},
+
+		"put_record": &putRecord{kind: 1, key: h, value: []byte("value")},
+		"get_record": &getRecord{kind: 1, key: h},
+		"record":     &record{status: uint32(Have), value: []byte("value")},
 	}
 }
 
 // Every message is these bytes: changed ones are another protocol.
 func TestMessagesAreTheirGoldenBytes(t *testing.T) {
 	all := samples(t)
-	for num := 1; num <= 13; num++ {
+	for num := 1; num <= 16; num++ {
 		found := false
 		for _, m := range all {
 			found = found || int(m.number()) == num
@@ -91,23 +96,27 @@ func TestOtherEncodingsAreMalformed(t *testing.T) {
 	all := samples(t)
 	h, near := all["leases"].(*leases).key, all["miss"].(*miss).closer
 	for name, frame := range map[string][]byte{
-		"nothing":              {},
-		"unknown message":      {0xfa, 0x01, 0x00},
-		"cut short":            good[:3],
-		"something after it":   append(bytes.Clone(good), 0),
-		"a zero written out":   {0x2a, 0x02, 0x08, 0x00},
-		"a long varint":        {0x2a, 0x03, 0x08, 0x85, 0x00},
-		"a field twice":        {0x2a, 0x04, 0x08, 0x05, 0x08, 0x05},
-		"an unknown field":     {0x2a, 0x04, 0x08, 0x05, 0x10, 0x05},
-		"bytes for a number":   {0x2a, 0x02, 0x0a, 0x00},
-		"data of 2 MiB and 1":  encode(nil, &data{size: 2<<20 + 1}),
-		"an idx of 33 bits":    {0x42, 0x06, 0x08, 0x80, 0x80, 0x80, 0x80, 0x10},
-		"a key of 69 bytes":    encode(nil, &leases{append(mh.Multihash{0x13, 67}, make([]byte, 67)...)}),
-		"a key that is no key": encode(nil, &leases{mh.Multihash("no key")}),
-		"513 items":            encode(nil, &get{items: slices.Repeat([]item{{hash: h}}, Batch+1)}),
-		"a proof of no key":    encode(nil, &have{prove: []uint32{0}}),
-		"17 leases":            encode(nil, &leasesR{slices.Repeat([][]byte{{1}}, maxLeases+1)}),
-		"9 members":            encode(nil, &miss{closer: slices.Repeat(near, maxCloser+1)}),
+		"nothing":                   {},
+		"unknown message":           {0xfa, 0x01, 0x00},
+		"cut short":                 good[:3],
+		"something after it":        append(bytes.Clone(good), 0),
+		"a zero written out":        {0x2a, 0x02, 0x08, 0x00},
+		"a long varint":             {0x2a, 0x03, 0x08, 0x85, 0x00},
+		"a field twice":             {0x2a, 0x04, 0x08, 0x05, 0x08, 0x05},
+		"an unknown field":          {0x2a, 0x04, 0x08, 0x05, 0x10, 0x05},
+		"bytes for a number":        {0x2a, 0x02, 0x0a, 0x00},
+		"data of 2 MiB and 1":       encode(nil, &data{size: 2<<20 + 1}),
+		"an idx of 33 bits":         {0x42, 0x06, 0x08, 0x80, 0x80, 0x80, 0x80, 0x10},
+		"a key of 69 bytes":         encode(nil, &leases{append(mh.Multihash{0x13, 67}, make([]byte, 67)...)}),
+		"a key that is no key":      encode(nil, &leases{mh.Multihash("no key")}),
+		"513 items":                 encode(nil, &get{items: slices.Repeat([]item{{hash: h}}, Batch+1)}),
+		"a proof of no key":         encode(nil, &have{prove: []uint32{0}}),
+		"17 leases":                 encode(nil, &leasesR{slices.Repeat([][]byte{{1}}, maxLeases+1)}),
+		"a record of 10 KiB and 1":  encode(nil, &putRecord{kind: 1, key: h, value: make([]byte, blocks.MaxRecord+1)}),
+		"a record of kind 256":      encode(nil, &putRecord{kind: 256, key: h, value: []byte{1}}),
+		"a record under no key":     encode(nil, &getRecord{kind: 1, key: mh.Multihash("no key")}),
+		"an answer of 10 KiB and 1": encode(nil, &record{status: 2, value: make([]byte, blocks.MaxRecord+1)}),
+		"9 members":                 encode(nil, &miss{closer: slices.Repeat(near, maxCloser+1)}),
 	} {
 		if m, err := decode(frame); err == nil {
 			t.Errorf("%s: %+v", name, m)

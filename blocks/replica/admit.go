@@ -27,6 +27,12 @@ func (s *Set) Offer(ctx context.Context, _ peer.ID, l blocks.Lease, items []wire
 	if l.Publisher == s.self {
 		all = wire.NotResponsible
 	}
+	if all == 0 {
+		var err error
+		if l, all, err = s.word(ctx, l); err != nil {
+			return nil, err
+		}
+	}
 	for i, it := range items {
 		if out[i] = all; all == 0 {
 			out[i] = s.near(ctx, l, it.Hash)
@@ -56,6 +62,20 @@ func (s *Set) Offer(ctx context.Context, _ peer.ID, l blocks.Lease, items []wire
 	return out, s.hold(ctx, l, here, func(i int) int64 { return sizes[i] })
 }
 
+// word is the last word of l's publisher that is known here, and whether it still gives a
+// right: what is offered again under a lease that was renewed since counts as under the
+// new one, what is offered under one that was revoked since is refused.
+func (s *Set) word(ctx context.Context, l blocks.Lease) (blocks.Lease, wire.Status, error) {
+	known, ok, err := s.ledger.Lease(ctx, l.ID())
+	if err != nil || !ok || known.Seq <= l.Seq {
+		return l, 0, err
+	}
+	if len(blocks.Standing([]blocks.Lease{known}, time.Now())) == 0 {
+		return l, wire.BadLease, nil
+	}
+	return known, 0, nil
+}
+
 // near answers 0 when this peer is near enough to h to keep it.
 func (s *Set) near(ctx context.Context, l blocks.Lease, h mh.Multihash) wire.Status {
 	near, err := s.holders(ctx, h, l.Publisher, 2*l.R)
@@ -70,6 +90,13 @@ func (s *Set) near(ctx context.Context, l blocks.Lease, h mh.Multihash) wire.Sta
 
 // Keep implements wire.Keeper: the blocks first, then why they are kept.
 func (s *Set) Keep(ctx context.Context, _ peer.ID, l blocks.Lease, bs ...blocks.Block) error {
+	l, no, err := s.word(ctx, l)
+	if err != nil {
+		return err
+	}
+	if no != 0 { // since the offer
+		return &wire.Refusal{Code: no, Reason: no.String()}
+	}
 	s.entering.RLock()
 	defer s.entering.RUnlock()
 	hs, size := make([]mh.Multihash, len(bs)), int64(0)
@@ -158,7 +185,7 @@ func (s *Set) Forget(ctx context.Context, hs ...mh.Multihash) (gone []mh.Multiha
 		if err != nil {
 			return nil, err
 		}
-		if slices.ContainsFunc(blocks.Standing(ls, now), s.needed) {
+		if slices.ContainsFunc(ls, func(l blocks.Lease) bool { return !l.Lapsed(now) && s.needed(l) }) {
 			continue
 		}
 		gone = append(gone, h)

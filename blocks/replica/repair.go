@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -23,9 +24,11 @@ func (s *Set) Run(ctx context.Context) error {
 		}
 		return err
 	}
+	rng := rand.New(rand.NewPCG(s.cfg.Rand.Uint64(), s.cfg.Rand.Uint64()))
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.placing(ctx) })
 	g.Go(func() error { return s.repairing(ctx) })
+	g.Go(func() error { return s.watching(ctx, rng) })
 	return g.Wait()
 }
 

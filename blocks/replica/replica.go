@@ -4,6 +4,8 @@
 //	group.go   a group of blocks: holders → one offer to each → acks → the next closest
 //	repair.go  the blocks held here, round by round: am I the one? → who lacks it? → give
 //	admit.go   what others bring: near enough? lease? space? → keep
+//	lease.go   newer leases: one question for each, and what was renewed or withdrawn here
+//	records.go small signed records on the members closest to their keys
 //	health.go  who can prove what, right now
 //	plan.go    who owes what to whom: pure
 //
@@ -57,6 +59,8 @@ type Config struct {
 	Linger      time.Duration // that a block which is safe waits for its slower holders; 0 is 5 s
 	Window      int           // blocks being pushed at a time, all puts together; 0 is 2048
 	Quota       int64         // bytes held for others; 0 is 10 GiB, less than 0 no limit
+	Records     *Records      // where newer leases are found; nil looks for none
+	LeaseEvery  time.Duration // between two looks for a newer lease; 0 is 7 d
 	Rand        *rand.Rand    // for jitter; nil is seeded by the system
 	Log         *slog.Logger  // nil discards
 }
@@ -71,6 +75,7 @@ func (c Config) withDefaults() Config {
 	def(&c.AfterChange, time.Minute)
 	def(&c.PutIdle, time.Minute)
 	def(&c.Linger, 5*time.Second)
+	def(&c.LeaseEvery, 7*24*time.Hour)
 	if c.R == 0 {
 		c.R = 5
 	}

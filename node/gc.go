@@ -115,7 +115,8 @@ func (n *Node) wants(ctx context.Context, wanted *pins.Set, h mh.Multihash) (boo
 		return true, nil
 	}
 	ls, err := n.ledger.Leases(ctx, h)
-	return slices.ContainsFunc(blocks.Standing(ls, time.Now()), func(l blocks.Lease) bool { return l.Publisher != n.host.ID() }), err
+	now := time.Now()
+	return slices.ContainsFunc(ls, func(l blocks.Lease) bool { return !l.Lapsed(now) && l.Publisher != n.host.ID() }), err
 }
 
 func (n *Node) age(ctx context.Context, h mh.Multihash) (one idle, err error) {

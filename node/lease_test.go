@@ -195,3 +195,32 @@ func TestAnotherMayTakeOverALease(t *testing.T) {
 		}
 	})
 }
+
+// When others need the space, what was held under leases that are over goes, and what is
+// held under leases that stand does not; without that need nothing goes.
+func TestSpaceIsMadeOfWhatLeasesNoLongerHold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := nodetest.Config()
+		cfg.Replica.R, cfg.Store.Quota = 3, 8<<20
+		w := nodetest.New(t, 4, cfg)
+		over := put(t, w.Nodes[1], 1, blocks.PutOptions{Wait: blocks.WaitFull, Expires: 5 * time.Minute})
+		stands := put(t, w.Nodes[2], 2, blocks.PutOptions{Wait: blocks.WaitFull})
+		time.Sleep(2 * time.Hour)
+		if n := len(w.Holders(over.Root)); n != 4 {
+			t.Fatalf("%d have what has run out: it was deleted without need", n)
+		}
+		o := blocks.PutOptions{Wait: blocks.WaitFull}
+		var short *blocks.ShortError
+		if _, err := w.Nodes[3].Put(t.Context(), bytes.NewReader(blockstest.Random(3, 4<<20)), o, nil); err != nil && !errors.As(err, &short) {
+			t.Fatal(err) // short: who was full has now made space
+		}
+		time.Sleep(2 * time.Minute)
+		rc, err := w.Nodes[3].Put(t.Context(), bytes.NewReader(blockstest.Random(3, 4<<20)), o, nil)
+		if err != nil || rc.Least != 3 {
+			t.Errorf("no space was made: %d copies, %v", rc.Least, err)
+		}
+		if n := len(w.Holders(stands.Root)); n != 4 {
+			t.Errorf("%d have what is leased, want 4", n)
+		}
+	})
+}

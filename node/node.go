@@ -209,7 +209,7 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 	}
 	n.set = replica.New(self, p.Store, p.Ledger, n.router, client, replica.Config{
 		R: cfg.Replica.R, NoRepair: !cfg.Replica.Repair, Every: t.Reconcile, AfterChange: t.AfterChange,
-		PutIdle: t.PutIdle, Linger: t.PutIdle / 4, Quota: int64(cfg.Store.Quota), Records: n.recs, LeaseEvery: t.LeaseCheck,
+		PutIdle: t.PutIdle, Linger: t.PutIdle / 4, Quota: int64(cfg.Store.Quota), Records: n.recs, LeaseEvery: t.LeaseCheck, Rate: cfg.rate(),
 		Log: log.With("part", "replica"),
 	})
 	set.Store(n.set)
@@ -255,6 +255,15 @@ func (n *Node) nodes(ctx context.Context) ipld.NodeGetter {
 
 // private reports whether loopback and private addresses are the network's own.
 func (c Config) private() bool { return c.Network.Profile != ProfilePublic }
+
+// rate is how many bytes a second one peer may bring; where all peers are the owner's
+// or a friend's there is no limit.
+func (c Config) rate() int64 {
+	if c.Network.Profile == ProfilePublic {
+		return 0 // the default
+	}
+	return -1
+}
 
 // perIP is the number of connections that one address may have.
 func (c Config) perIP() int {

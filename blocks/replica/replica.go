@@ -4,6 +4,7 @@
 //	group.go   a group of blocks: holders → one offer to each → acks → the next closest
 //	repair.go  the blocks held here, round by round: am I the one? → who lacks it? → give
 //	admit.go   what others bring: near enough? lease? space? → keep
+//	share.go   how much of the space each publisher, lease and peer may take
 //	lease.go   newer leases: one question for each, and what was renewed or withdrawn here
 //	records.go small signed records on the members closest to their keys
 //	health.go  who can prove what, right now
@@ -59,6 +60,8 @@ type Config struct {
 	Linger      time.Duration // that a block which is safe waits for its slower holders; 0 is 5 s
 	Window      int           // blocks being pushed at a time, all puts together; 0 is 2048
 	Quota       int64         // bytes held for others; 0 is 10 GiB, less than 0 no limit
+	LeastShare  int64         // bytes that every publisher may have held here; 0 is 64 MiB
+	Rate        int64         // bytes a second that one peer may bring; 0 is 8 MiB/s, less than 0 no limit
 	Records     *Records      // where newer leases are found; nil looks for none
 	LeaseEvery  time.Duration // between two looks for a newer lease; 0 is 7 d
 	Rand        *rand.Rand    // for jitter; nil is seeded by the system
@@ -81,6 +84,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Quota == 0 {
 		c.Quota = 10 << 30
+	}
+	if c.LeastShare == 0 {
+		c.LeastShare = 64 << 20
+	}
+	if c.Rate == 0 {
+		c.Rate = 8 << 20
 	}
 	if c.Window == 0 {
 		c.Window = groups * groupBlocks
@@ -111,13 +120,16 @@ type Set struct {
 	group  int           // blocks in a group
 	wake   chan struct{} // 1-buffered: a placement was queued
 
+	pressed chan struct{} // 1-buffered: something was refused for want of space
+
 	entering sync.RWMutex // shared from looking at a block to entering why it is held; whole to forget
 
 	mu     sync.Mutex
 	slow   map[peer.ID]time.Time   // guarded by mu: who did not answer in time, and when
 	queue  []*Job                  // guarded by mu: placements not yet begun
 	jobs   map[blocks.LeaseID]*Job // guarded by mu: placements queued or under way
-	others int64                   // guarded by mu: bytes held for others
+	books  books                   // guarded by mu: bytes held for others
+	pacing map[peer.ID]time.Time   // guarded by mu: when what each peer has brought is within its rate
 	copied Copied                  // guarded by mu: what repair has given away
 }
 
@@ -129,6 +141,7 @@ func New(self peer.ID, st blocks.Store, led blocks.Ledger, r Router, p Peers, cf
 		self: self, store: st, ledger: led, router: r, peers: p, cfg: cfg, log: cfg.Log,
 		window: make(chan struct{}, slots), group: min(cfg.Window/slots, wire.Batch), wake: make(chan struct{}, 1),
 		jobs: map[blocks.LeaseID]*Job{}, slow: map[peer.ID]time.Time{},
+		books: newBooks(), pacing: map[peer.ID]time.Time{}, pressed: make(chan struct{}, 1),
 	}
 }
 
@@ -147,7 +160,7 @@ func (s *Set) Repaired() Copied {
 func (s *Set) Space() (used, limit int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.others, s.cfg.Quota
+	return s.books.used, s.cfg.Quota
 }
 
 // holders gives up to n live members nearest to h, without the publisher.

@@ -12,6 +12,7 @@ import (
 	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
+	mh "github.com/multiformats/go-multihash"
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
@@ -41,6 +42,16 @@ const (
 // LeaseID names a lease: SHA2-256 of the domain, the publisher and the root, so
 // that a renewal has the id of what it renews.
 type LeaseID [sha256.Size]byte
+
+// LeaseIDOf is the id of publisher's lease of root.
+func LeaseIDOf(publisher peer.ID, root cid.Cid) LeaseID {
+	return Lease{Publisher: publisher, Root: root}.ID()
+}
+
+// Key is where the record of the lease belongs: the id as a multihash.
+func (id LeaseID) Key() mh.Multihash {
+	return append(mh.Multihash{mh.SHA2_256, byte(len(id))}, id[:]...)
+}
 
 func (id LeaseID) String() string               { return hex.EncodeToString(id[:]) }
 func (id LeaseID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
@@ -95,15 +106,24 @@ func (l Lease) ID() LeaseID {
 
 // Valid answers nil or an [ErrBadLease] that says why l does not stand at now.
 func (l Lease) Valid(now time.Time) error {
+	if l.State == LeaseRevoked {
+		return fmt.Errorf("%w: revoked", ErrBadLease)
+	}
+	return l.Genuine(now)
+}
+
+// Genuine is [Lease.Valid] for who wants to know of a revocation too: l is its
+// publisher's word at now, whether that is that it stands or that it does not.
+func (l Lease) Genuine(now time.Time) error {
 	switch {
 	case l.R < 1 || l.R > MaxReplicas:
 		return fmt.Errorf("%w: %d copies, limit %d", ErrBadLease, l.R, MaxReplicas)
-	case l.State != LeaseActive:
-		return fmt.Errorf("%w: revoked", ErrBadLease)
+	case l.State > LeaseRevoked:
+		return fmt.Errorf("%w: state %d is not known", ErrBadLease, l.State)
 	case !l.Expires.After(now):
 		return fmt.Errorf("%w: expired %s", ErrBadLease, l.Expires.UTC().Format(time.RFC3339))
 	case l.Issued.After(now.Add(MaxSkew)):
-		return fmt.Errorf("%w: issued in the future, %s", ErrBadLease, l.Issued.UTC().Format(time.RFC3339))
+		return fmt.Errorf("%w: issued in the future, %s: one of two clocks is wrong", ErrBadLease, l.Issued.UTC().Format(time.RFC3339))
 	case l.Expires.Sub(l.Issued) > MaxLeaseTime:
 		return fmt.Errorf("%w: longer than %s", ErrBadLease, MaxLeaseTime)
 	}
@@ -126,6 +146,12 @@ func Standing(ls []Lease, now time.Time) (out []Lease) {
 		}
 	}
 	return out
+}
+
+// Lapsed reports whether l gives no right to anything any more, also for who has a
+// clock that is behind ours by as much as [MaxSkew].
+func (l Lease) Lapsed(now time.Time) bool {
+	return l.State != LeaseActive || !l.Expires.Add(MaxSkew).After(now)
 }
 
 // Governing picks the lease that decides over a block held under several: most

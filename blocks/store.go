@@ -58,6 +58,9 @@ type Ledger interface {
 	// that an older one never takes its place. What is not held so is no error.
 	Release(ctx context.Context, id LeaseID, hs ...mh.Multihash) error
 
+	// Lease gives the lease id as it is known here, whatever is held under it; false: it is not.
+	Lease(ctx context.Context, id LeaseID) (Lease, bool, error)
+
 	// Leases gives the leases under which h is held; none is no error.
 	Leases(ctx context.Context, h mh.Multihash) ([]Lease, error)
 
@@ -96,6 +99,7 @@ type Pin struct {
 	Time    time.Time `json:"time"`              // of the put
 	Lease   LeaseID   `json:"lease,omitzero"`    // this peer's lease of it, if it has one
 	Pending bool      `json:"pending,omitempty"` // not every block is known to have its copies yet
+	Ends    bool      `json:"ends,omitempty"`    // the lease is not renewed: its end was chosen
 }
 
 // LockedError says that another process has the store open.

@@ -27,7 +27,7 @@ const sweepBlocks = 128
 // the answer while another runs; a [*pins.GapError] when it cannot be known what a pin
 // wants.
 func (n *Node) GC(ctx context.Context, want int64, tell func(blocks.Done)) (blocks.Swept, error) {
-	return n.collect(ctx, tell, func(idle int64) int64 {
+	return n.collect(ctx, tell, nil, func(idle int64) int64 {
 		if want == 0 {
 			return idle
 		}
@@ -40,10 +40,12 @@ type idle struct {
 	h    mh.Multihash
 	size int64
 	used uint64
+	over bool // it was held for others, under leases that are over
 }
 
-// collect is GC of as many bytes as much says of those that nobody wants.
-func (n *Node) collect(ctx context.Context, tell func(blocks.Done), much func(idle int64) int64) (out blocks.Swept, err error) {
+// collect is GC of as many bytes as much says of those that nobody wants, and that only,
+// if there is one, picks. What was merely read goes before what leases held that are over.
+func (n *Node) collect(ctx context.Context, tell func(blocks.Done), only func(idle) bool, much func(idle int64) int64) (out blocks.Swept, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("gc: %w", err)
@@ -81,9 +83,21 @@ func (n *Node) collect(ctx context.Context, tell func(blocks.Done), much func(id
 		if err != nil {
 			return out, err
 		}
+		if only != nil && !only(one) {
+			out.Kept++
+			continue
+		}
 		found, bytes = append(found, one), bytes+one.size
 	}
-	slices.SortFunc(found, func(a, b idle) int { return cmp.Compare(a.used, b.used) })
+	slices.SortFunc(found, func(a, b idle) int {
+		if a.over != b.over {
+			if b.over {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(a.used, b.used)
+	})
 	todo := much(bytes)
 	for len(found) > 0 && out.Bytes < todo { // → forget it, the oldest first
 		part := found[:min(len(found), sweepBlocks)]
@@ -115,13 +129,19 @@ func (n *Node) wants(ctx context.Context, wanted *pins.Set, h mh.Multihash) (boo
 		return true, nil
 	}
 	ls, err := n.ledger.Leases(ctx, h)
-	return slices.ContainsFunc(blocks.Standing(ls, time.Now()), func(l blocks.Lease) bool { return l.Publisher != n.host.ID() }), err
+	now := time.Now()
+	return slices.ContainsFunc(ls, func(l blocks.Lease) bool { return !l.Lapsed(now) && l.Publisher != n.host.ID() }), err
 }
 
 func (n *Node) age(ctx context.Context, h mh.Multihash) (one idle, err error) {
 	size, err := n.store.Size(ctx, h)
 	if err == nil && n.disk != nil {
 		one.used, err = n.disk.Used(ctx, h)
+	}
+	if err == nil {
+		var ls []blocks.Lease
+		ls, err = n.ledger.Leases(ctx, h)
+		one.over = slices.ContainsFunc(ls, func(l blocks.Lease) bool { return l.Publisher != n.host.ID() })
 	}
 	one.h, one.size = h, int64(size)
 	return one, err
@@ -176,7 +196,7 @@ func (n *Node) tidy(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		out, err := n.collect(ctx, nil, func(idle int64) int64 {
+		out, err := n.collect(ctx, nil, func(b idle) bool { return !b.over }, func(idle int64) int64 {
 			if idle <= limit {
 				return 0
 			}
@@ -189,6 +209,36 @@ func (n *Node) tidy(ctx context.Context) error {
 		case out.Blocks > 0:
 			n.log.Info("forgot what was read longest ago", "blocks", out.Blocks, "bytes", out.Bytes)
 		}
+	}
+}
+
+// relieve forgets what was held under leases that are over when others need the space
+// given to them, asked for longest ago first, and no more than was lacking and a tenth of that space.
+// Nothing goes while there is space.
+func (n *Node) relieve(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-n.set.Pressed():
+		}
+		out, err := n.collect(ctx, nil, func(b idle) bool { return b.over }, func(idle int64) int64 {
+			_, limit := n.set.Space()
+			return min(idle, n.set.Lacking()+limit/10)
+		})
+		switch {
+		case ctx.Err() != nil:
+		case err != nil && !errors.Is(err, blocks.ErrBusy):
+			n.log.Warn("no space is made for others", "err", err)
+		case out.Blocks > 0:
+			n.log.Info("forgot what leases held that are over", "blocks", out.Blocks, "bytes", out.Bytes)
+		}
+		pause := time.NewTimer(n.cfg.Timing().Tidy) // a pass looks at every block
+		select {
+		case <-ctx.Done():
+		case <-pause.C:
+		}
+		pause.Stop()
 	}
 }
 

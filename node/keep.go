@@ -42,7 +42,7 @@ func (n *Node) Health(ctx context.Context, path string, detail bool) (blocks.Hea
 	if err != nil {
 		return blocks.Health{}, fmt.Errorf("health: %w", err)
 	}
-	all, err := n.below(ctx, root)
+	all, err := n.everything(ctx, root)
 	if err != nil {
 		return blocks.Health{}, fmt.Errorf("health: %w", err)
 	}
@@ -56,8 +56,8 @@ func (n *Node) Health(ctx context.Context, path string, detail bool) (blocks.Hea
 	return h, nil
 }
 
-// below gives every block under root, the root first.
-func (n *Node) below(ctx context.Context, root cid.Cid) (all []replica.Sized, err error) {
+// everything gives every block under root, the root first.
+func (n *Node) everything(ctx context.Context, root cid.Cid) (all []replica.Sized, err error) {
 	for v, err := range dag.Walk(ctx, n.nodes(ctx), root) {
 		if err != nil {
 			return nil, err

@@ -4,6 +4,7 @@
 //	put.go   file or tree → blocks → local store → lease, journal → holders → quorum → announcement
 //	get.go   path → root → local store | holders → check → stream
 //	keep.go  which blocks are mine? → who lacks them? → give; and how well it is all kept
+//	lease.go how long others keep it: renewed by itself, renewed, withdrawn
 //	pin.go   what its owner wants kept here: list, stat, pin, unpin
 //	run.go   what goes on by itself, for as long as the peer lives
 //
@@ -58,6 +59,7 @@ type Node struct {
 	router *dht.Router
 	bus    *pubsub.Bus
 	set    *replica.Set
+	recs   *replica.Records // nil: none are kept
 	blocks blockservice.BlockService
 	fetch  *fetch.Fetcher
 	record *provider
@@ -78,6 +80,8 @@ type Parts struct {
 	Host   lhost.Host
 	Store  blocks.Store
 	Ledger blocks.Ledger
+
+	Records blocks.RecordStore // nil keeps no records: no lease is renewed or withdrawn
 
 	Disk  Disk                                 // what Store is on; nil is in memory
 	Usage func(context.Context) (int64, error) // bytes of the disk that Store takes; nil is not known
@@ -130,7 +134,7 @@ func Open(ctx context.Context, h Home, cfg Config, log *slog.Logger) (_ *Node, e
 		return nil, fmt.Errorf("node: %w", err)
 	}
 	stop = append(stop, lh.Close)
-	n, err := New(ctx, Parts{Key: key, Host: lh, Store: st, Ledger: st, Disk: st, Usage: st.Usage, Line: line, Peers: h.PeersFile()}, cfg, log)
+	n, err := New(ctx, Parts{Key: key, Host: lh, Store: st, Ledger: st, Records: st, Disk: st, Usage: st.Usage, Line: line, Peers: h.PeersFile()}, cfg, log)
 	if err != nil {
 		return nil, err
 	}
@@ -196,11 +200,19 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 	n.stop = append(n.stop, n.bus.Close)
 	speak := wire.Config{Conduct: wire.NewConduct(n.shun), Caught: func(any) { n.Caught(PartWire) }, Log: log.With("part", "wire")}
 	client := wire.NewClient(p.Host, speak)
+	if p.Records != nil {
+		n.recs = replica.NewRecords(self, p.Records, n.router, client, replica.RecordsConfig{
+			Kinds: map[blocks.RecordKind]replica.Validator{blocks.LeaseRecord: replica.ValidLease},
+			News:  replica.LeaseNews(p.Ledger), Every: t.Records, Log: log.With("part", "replica"),
+		})
+		speak.Records = n.recs
+	}
 	n.set = replica.New(self, p.Store, p.Ledger, n.router, client, replica.Config{
 		R: cfg.Replica.R, NoRepair: !cfg.Replica.Repair, Every: t.Reconcile, AfterChange: t.AfterChange,
 		Full: t.FullPass, Backup: t.BackupWait, Brake: t.Brake, Surplus: t.Surplus, Young: t.Young,
 		Rate: cfg.repairRate(), Restored: func(took time.Duration) { n.count.restored.Observe(took.Seconds()) },
-		PutIdle: t.PutIdle, Linger: t.PutIdle / 4, SyncEvery: t.Reconcile, Zone: n.router, Compare: client, Quota: int64(cfg.Store.Quota), Log: log.With("part", "replica"),
+		PutIdle: t.PutIdle, Linger: t.PutIdle / 4, SyncEvery: t.Reconcile, Zone: n.router, Compare: client, Quota: int64(cfg.Store.Quota), Records: n.recs, LeaseEvery: t.LeaseCheck,
+		PeerRate: cfg.rate(), Log: log.With("part", "replica"),
 	})
 	set.Store(n.set)
 	n.fetch = fetch.New(self, p.Store, n.router, client, fetch.Config{Width: 2 * cfg.Replica.R, Records: n.router, Log: log.With("part", "disk")})
@@ -247,6 +259,15 @@ func (n *Node) nodes(ctx context.Context) ipld.NodeGetter {
 
 // private reports whether loopback and private addresses are the network's own.
 func (c Config) private() bool { return c.Network.Profile != ProfilePublic }
+
+// rate is how many bytes a second one peer may bring; where all peers are the owner's
+// or a friend's there is no limit.
+func (c Config) rate() int64 {
+	if c.Network.Profile == ProfilePublic {
+		return 0 // the default
+	}
+	return -1
+}
 
 // perIP is the number of connections that one address may have.
 func (c Config) perIP() int {

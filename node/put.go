@@ -59,6 +59,7 @@ func sized(items iter.Seq2[blocks.Item, error], size *int64) iter.Seq2[blocks.It
 func (n *Node) put(ctx context.Context, what content, o blocks.PutOptions, tell func(blocks.Progress)) (rc blocks.Receipt, err error) {
 	began := time.Now()
 	defer func() { rc.Took = blocks.Seconds(time.Since(began)) }()
+	chosen := o.Expires != 0
 	o, err = n.putDefaults(o)
 	if err != nil {
 		return rc, fmt.Errorf("put: %w", err)
@@ -87,7 +88,7 @@ func (n *Node) put(ctx context.Context, what content, o blocks.PutOptions, tell 
 	if err != nil {
 		return rc, fmt.Errorf("put: %w", err)
 	}
-	pin.Lease, pin.Pending = lease.ID(), true
+	pin.Lease, pin.Pending, pin.Ends = lease.ID(), true, chosen
 	if err := n.ledger.Hold(ctx, lease, w.hashes...); err != nil { // → lease
 		return rc, fmt.Errorf("put: %w", err)
 	}
@@ -143,14 +144,12 @@ func (n *Node) putDefaults(o blocks.PutOptions) (blocks.PutOptions, error) {
 func (n *Node) lease(ctx context.Context, w written, o blocks.PutOptions) (blocks.Lease, error) {
 	now := time.Now()
 	l := blocks.Lease{Publisher: n.host.ID(), Root: w.root, Seq: 1, Issued: now, Expires: now.Add(o.Expires), Bytes: uint64(w.bytes), R: o.Replicas}
-	old, err := n.ledger.Leases(ctx, w.root.Hash())
+	old, ok, err := n.ledger.Lease(ctx, l.ID())
 	if err != nil {
 		return l, err
 	}
-	for _, x := range old {
-		if x.ID() == l.ID() {
-			l.Seq = x.Seq + 1
-		}
+	if ok {
+		l.Seq = old.Seq + 1
 	}
 	return blocks.Grant(n.key, l)
 }

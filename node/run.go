@@ -16,6 +16,11 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Go(func() error { return n.discover(ctx) })   // finds peers on the LAN
 	g.Go(func() error { return n.record.run(ctx) }) // puts the kept roots on record
 	g.Go(func() error { return n.tidy(ctx) })       // forgets what was read longest ago
+	g.Go(func() error { return n.relieve(ctx) })    // forgets what leases held that are over, for others who need the space
+	if n.recs != nil {
+		g.Go(func() error { return n.recs.Run(ctx) }) // keeps small signed records level among their keepers
+		g.Go(func() error { return n.renewing(ctx) }) // renews the leases of what is pinned here
+	}
 	if n.disk != nil {
 		g.Go(func() error { return n.disk.Run(ctx) }) // compacts the store and looks for rot
 	}

@@ -21,6 +21,7 @@ type Timing struct {
 	Surplus     time.Duration // for which copies are kept that others hold now
 	Tidy        time.Duration // between two looks at how much was merely read
 	LeaseCheck  time.Duration // between two looks for a newer lease
+	Records     time.Duration // between two looks of a record's keepers at each other
 	Dial        time.Duration // to connect to a private address
 	DialPublic  time.Duration // to connect to a public address
 }
@@ -32,7 +33,7 @@ func (c Config) Timing() Timing {
 			Ping: time.Second, Misses: 3, Grace: 10 * time.Second, BackupWait: 2 * time.Second,
 			Reconcile: 10 * time.Second, FullPass: time.Minute, AfterChange: time.Second,
 			Coverage: 10 * time.Second, OwnZone: 2 * time.Second, PutIdle: 10 * time.Second,
-			Brake: 10 * time.Second, Surplus: 10 * time.Minute, Tidy: 30 * time.Second, LeaseCheck: time.Minute,
+			Brake: 10 * time.Second, Surplus: 10 * time.Minute, Tidy: 30 * time.Second, LeaseCheck: time.Minute, Records: 10 * time.Second,
 			Dial: time.Second, DialPublic: time.Second,
 		}
 	}
@@ -40,7 +41,7 @@ func (c Config) Timing() Timing {
 		Ping: 30 * time.Second, Misses: 3, Young: 10 * time.Minute, Grace: 30 * time.Minute, BackupWait: time.Minute,
 		Reconcile: 10 * time.Minute, FullPass: 6 * time.Hour, AfterChange: time.Minute,
 		Coverage: 10 * time.Minute, OwnZone: time.Minute, PutIdle: time.Minute,
-		Brake: 30 * time.Minute, Surplus: 30 * 24 * time.Hour, Tidy: 10 * time.Minute, LeaseCheck: 7 * 24 * time.Hour,
+		Brake: 30 * time.Minute, Surplus: 30 * 24 * time.Hour, Tidy: 10 * time.Minute, LeaseCheck: 7 * 24 * time.Hour, Records: time.Hour,
 		Dial: time.Second, DialPublic: 10 * time.Second,
 	}
 }

@@ -44,7 +44,7 @@ func (n *Node) Why(ctx context.Context, path string) (blocks.Why, error) {
 	if err != nil {
 		return blocks.Why{}, fmt.Errorf("why: %w", err)
 	}
-	all, err := n.below(ctx, root)
+	all, err := n.everything(ctx, root)
 	if gone := new(blocks.MissError); errors.As(err, &gone) {
 		return n.gone(ctx, root, gone)
 	}
@@ -92,7 +92,7 @@ func (n *Node) Restore(ctx context.Context, path string, tell func(blocks.Done))
 	if err != nil {
 		return blocks.Restored{}, fmt.Errorf("repair: %w", err)
 	}
-	all, err := n.below(ctx, root)
+	all, err := n.everything(ctx, root)
 	if err != nil {
 		return blocks.Restored{}, fmt.Errorf("repair: %w", err)
 	}

@@ -75,3 +75,5 @@ func TestFaultyFlipsABit(t *testing.T) {
 		t.Fatalf("got %q, want wrong bytes", got.RawData())
 	}
 }
+
+func TestMemIsAStoreOfRecords(t *testing.T) { blockstest.TestRecords(t, new(blockstest.Mem)) }

@@ -55,6 +55,17 @@ func (m *Mem) Release(ctx context.Context, id blocks.LeaseID, hs ...mh.Multihash
 	return nil
 }
 
+// Lease gives the lease id.
+func (m *Mem) Lease(ctx context.Context, id blocks.LeaseID) (blocks.Lease, bool, error) {
+	if err := ctx.Err(); err != nil {
+		return blocks.Lease{}, false, fmt.Errorf("blockstest: lease: %w", err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l, ok := m.leases[id]
+	return l, ok, nil
+}
+
 // Leases gives the leases of h in order of their ids.
 func (m *Mem) Leases(ctx context.Context, h mh.Multihash) ([]blocks.Lease, error) {
 	if err := ctx.Err(); err != nil {

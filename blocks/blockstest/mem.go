@@ -27,11 +27,13 @@ type Mem struct {
 	leases map[blocks.LeaseID]blocks.Lease        // guarded by mu
 	held   map[string]map[blocks.LeaseID]struct{} // guarded by mu; by multihash
 	pins   map[string]blocks.Pin                  // guarded by mu; by root
+	recs   map[string]blocks.Record               // guarded by mu; by kind and key
 }
 
 var (
-	_ blocks.Store  = (*Mem)(nil)
-	_ blocks.Ledger = (*Mem)(nil)
+	_ blocks.Store       = (*Mem)(nil)
+	_ blocks.Ledger      = (*Mem)(nil)
+	_ blocks.RecordStore = (*Mem)(nil)
 )
 
 // Get gives the block of c.

@@ -32,6 +32,7 @@ func TestLedger(t *testing.T, open func(t *testing.T) blocks.Ledger) {
 		"HoldersMayComeAllAtTheSameTime":  ledgerConcurrent,
 		"ARenewalNeedNotNameTheBlocks":    ledgerRenew,
 		"WhatALeaseSaysIsKeptToTheLetter": ledgerVerbatim,
+		"ALeaseOutlivesItsHoldings":       ledgerLease,
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := open(t)
@@ -155,6 +156,21 @@ func ledgerRenew(t *testing.T, l blocks.Ledger) {
 	hold(t, l, lease(1, 1), a)
 	hold(t, l, lease(1, 2))
 	leased(t, l, a, lease(1, 2))
+}
+
+func ledgerLease(t *testing.T, l blocks.Ledger) {
+	a, le := raw("a").Hash(), lease(1, 5)
+	if _, ok, err := l.Lease(t.Context(), le.ID()); ok || err != nil {
+		t.Fatalf("a lease that nobody gave: %v, %v", ok, err)
+	}
+	hold(t, l, le, a)
+	if err := l.Release(t.Context(), le.ID(), a); err != nil {
+		t.Fatal(err)
+	}
+	hold(t, l, lease(1, 4))
+	if got, ok, err := l.Lease(t.Context(), le.ID()); !ok || err != nil || got.Seq != 5 {
+		t.Errorf("got %d, %v, %v; want 5", got.Seq, ok, err)
+	}
 }
 
 func ledgerVerbatim(t *testing.T, l blocks.Ledger) {

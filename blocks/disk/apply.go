@@ -22,6 +22,9 @@ const (
 	kindUnpin  seglog.Kind = 7 // root
 
 	kindRelease seglog.Kind = 8 // lease id → multihashes, as those of a hold, which are held no more
+
+	kindRecord seglog.Kind = 9  // kind and key of a record → the record
+	kindDrop   seglog.Kind = 10 // kind and key of a record
 )
 
 // freed is the data of a block that was deleted.
@@ -168,7 +171,7 @@ func (c *change) enter(e *seglog.Entry) error {
 	t := c.seg(e.Pos.Seg)
 	t.newest = max(t.newest, e.Seq)
 	c.newest = max(c.newest, e.Seq)
-	if e.Kind != kindDelete && e.Kind != kindBad && e.Kind != kindUnpin && e.Kind != kindRelease && (t.oldest == 0 || e.Seq < t.oldest) {
+	if e.Kind != kindDelete && e.Kind != kindBad && e.Kind != kindUnpin && e.Kind != kindRelease && e.Kind != kindDrop && (t.oldest == 0 || e.Seq < t.oldest) {
 		t.oldest = e.Seq
 	}
 	p := place{state: there, pos: e.Pos, n: e.Len, seq: e.Seq}
@@ -184,6 +187,9 @@ func (c *change) enter(e *seglog.Entry) error {
 	case kindUnpin:
 		p.state = gone
 		return c.gone(key(byRoot, e.Key), e, p)
+	case kindDrop:
+		p.state = gone
+		return c.gone(key(byRecord, e.Key), e, p)
 	}
 	if e.Damaged {
 		c.x.log.Error("record of the ledger is corrupt on disk", "kind", int(e.Kind), "key", fmt.Sprintf("%x", e.Key))
@@ -197,7 +203,9 @@ func (c *change) enter(e *seglog.Entry) error {
 	case kindRelease:
 		return c.hold(e, gone)
 	case kindPin:
-		return c.pin(e, p)
+		return c.latest(key(byRoot, e.Key), e, p)
+	case kindRecord:
+		return c.latest(key(byRecord, e.Key), e, p)
 	}
 	c.x.log.Warn("record of an unknown kind", "kind", int(e.Kind))
 	return nil
@@ -260,7 +268,7 @@ func (c *change) gone(k []byte, e *seglog.Entry, p place) error {
 	if ok && !condemned && !p.younger(old) {
 		return nil
 	}
-	if ok && e.Kind == kindUnpin {
+	if ok && (e.Kind == kindUnpin || e.Kind == kindDrop) {
 		c.leave(old, len(e.Key))
 	} else if ok {
 		c.leaveBlock(old, len(e.Key))
@@ -282,8 +290,8 @@ func (c *change) gone(k []byte, e *seglog.Entry, p place) error {
 	return c.set(k, p, nil)
 }
 
-func (c *change) pin(e *seglog.Entry, p place) error {
-	k := key(byRoot, e.Key)
+// latest enters what stands under k until a younger record says otherwise: a pin, a record.
+func (c *change) latest(k []byte, e *seglog.Entry, p place) error {
 	old, _, ok, err := c.place(k)
 	if err != nil || ok && !p.younger(old) {
 		return err

@@ -199,6 +199,8 @@ func (m *mover) one(ctx context.Context, e seglog.Entry) error {
 		k = key(byID, e.Key)
 	case kindPin, kindUnpin:
 		k = key(byRoot, e.Key)
+	case kindRecord, kindDrop:
+		k = key(byRecord, e.Key)
 	case kindBlock, kindDelete, kindBad:
 	default:
 		m.take(e) // of a later program
@@ -226,8 +228,11 @@ func (m *mover) odd(ctx context.Context, k []byte, p place) error {
 			return err
 		}
 		kind := kindLease
-		if prefix == byRoot {
+		switch prefix {
+		case byRoot:
 			kind = kindPin
+		case byRecord:
+			kind = kindRecord
 		}
 		m.add(seglog.Record{Kind: kind, Key: bare, Data: bytes.Clone(value[placeSize:]), Seq: p.seq})
 		if err := done.Close(); err != nil {
@@ -254,6 +259,8 @@ func (m *mover) odd(ctx context.Context, k []byte, p place) error {
 			m.add(seglog.Record{Kind: kindBad, Key: bare, Seq: p.seq})
 		case prefix == byRoot:
 			m.add(seglog.Record{Kind: kindUnpin, Key: bare, Seq: p.seq})
+		case prefix == byRecord:
+			m.add(seglog.Record{Kind: kindDrop, Key: bare, Seq: p.seq})
 		default:
 			m.add(seglog.Record{Kind: kindDelete, Key: bare, Seq: p.seq})
 		}
@@ -368,7 +375,7 @@ func (m *mover) stragglers(ctx context.Context) error {
 	if left <= 0 {
 		return nil
 	}
-	for _, prefix := range []string{byBlock, byID, byRoot} {
+	for _, prefix := range []string{byBlock, byID, byRoot, byRecord} {
 		var es []entry // with the key of the index
 		err := scanPrefix(x.db, []byte(prefix), func(k, value []byte) (bool, error) {
 			p, _, err := parsePlace(value)

@@ -22,6 +22,9 @@
 //	5 hold     key lease id, data multihashes, each behind its length in one byte
 //	6 pin      key root, data the pin in JSON
 //	7 unpin    key root
+//	8 release  key lease id, data multihashes as those of a hold, which are held no more
+//	9 record   key its kind in one byte and its key, data the record as it was signed
+//	10 drop    key that of a record
 //
 // Of the records of one key the youngest counts, of leases that with the highest
 // sequence number of its own, of holds all. A delete stays until nothing older
@@ -111,8 +114,9 @@ type Store struct {
 }
 
 var (
-	_ blocks.Store  = (*Store)(nil)
-	_ blocks.Ledger = (*Store)(nil)
+	_ blocks.Store       = (*Store)(nil)
+	_ blocks.Ledger      = (*Store)(nil)
+	_ blocks.RecordStore = (*Store)(nil)
 )
 
 // Open opens the store in dir and makes it if there is none. The answer is a

@@ -21,6 +21,7 @@ import (
 //	b/ multihash          → place               where a block is, or that it is no more
 //	l/ lease-id           → place, lease        as it was signed
 //	p/ root               → place, pin          what the owner wants kept, JSON
+//	r/ kind key           → place, record       that is kept for others, as it was signed
 //	h/ multihash lease-id → holding             which leases hold a block, or held it
 //	u/ lease-id multihash → holding             which blocks a lease holds, or held
 //	a/ multihash          → sequence number     of the log when the block was last read
@@ -28,15 +29,16 @@ import (
 //	m/covered             → position and more   up to where the log stands in here
 //	m/scrub               → multihash           how far the scrub has come
 const (
-	byBlock = "b/"
-	byHash  = "h/"
-	byID    = "l/"
-	underID = "u/"
-	byRoot  = "p/"
-	byRead  = "a/"
-	bySeg   = "s/"
-	covered = "m/covered"
-	scrubAt = "m/scrub"
+	byBlock  = "b/"
+	byHash   = "h/"
+	byID     = "l/"
+	underID  = "u/"
+	byRoot   = "p/"
+	byRead   = "a/"
+	byRecord = "r/"
+	bySeg    = "s/"
+	covered  = "m/covered"
+	scrubAt  = "m/scrub"
 )
 
 // state is what the log last said of a key.

@@ -13,6 +13,21 @@ import (
 
 const idSize = len(blocks.LeaseID{})
 
+// Lease gives the lease id as it is known here.
+func (s *Store) Lease(ctx context.Context, id blocks.LeaseID) (l blocks.Lease, ok bool, err error) {
+	if err = s.enter(); err == nil {
+		defer s.users.Done()
+		err = ctx.Err()
+	}
+	if err == nil {
+		l, ok, err = getLease(s.index.db, id)
+	}
+	if err != nil {
+		return l, false, fmt.Errorf("disk: lease: %w", err)
+	}
+	return l, ok, nil
+}
+
 // Leases gives the leases under which h is held, in order of their ids.
 func (s *Store) Leases(ctx context.Context, h mh.Multihash) ([]blocks.Lease, error) {
 	var out []blocks.Lease

@@ -27,6 +27,12 @@ func (s *Set) Offer(ctx context.Context, _ peer.ID, l blocks.Lease, items []wire
 	if l.Publisher == s.self {
 		all = wire.NotResponsible
 	}
+	if all == 0 {
+		var err error
+		if l, all, err = s.word(ctx, l); err != nil {
+			return nil, err
+		}
+	}
 	for i, it := range items {
 		if out[i] = all; all == 0 {
 			out[i] = s.near(ctx, l, it.Hash)
@@ -36,24 +42,45 @@ func (s *Set) Offer(ctx context.Context, _ peer.ID, l blocks.Lease, items []wire
 	defer s.entering.RUnlock()
 	var here []mh.Multihash
 	var sizes []int64
-	var wanted int64
+	var wanted need
 	for i, it := range items {
 		if out[i] != 0 {
 			continue
 		}
-		err := s.store.View(ctx, it.Hash, func([]byte) error { return nil }) // what is rotten is wanted again
-		switch {
-		case err == nil:
-			out[i] = wire.Have
-			here = append(here, it.Hash)
-			sizes = append(sizes, int64(it.Size))
-		case s.full(wanted + int64(it.Size)):
-			out[i] = wire.Full
-		default:
-			wanted += int64(it.Size)
+		size := int64(it.Size)
+		more, err := s.needs(ctx, l, it.Hash, size)
+		if err != nil {
+			return nil, err
 		}
+		if err := s.store.View(ctx, it.Hash, func([]byte) error { return nil }); err != nil { // what is rotten is wanted again
+			if out[i] = s.room(l, wanted.plus(more)); out[i] == 0 {
+				wanted = wanted.plus(more)
+			}
+			continue
+		}
+		if out[i] = s.reserve(l, more); out[i] != 0 {
+			continue
+		}
+		defer s.unreserve(more)
+		out[i] = wire.Have
+		here = append(here, it.Hash)
+		sizes = append(sizes, size)
 	}
 	return out, s.hold(ctx, l, here, func(i int) int64 { return sizes[i] })
+}
+
+// word is the last word of l's publisher that is known here, and whether it still gives a
+// right: what is offered again under a lease that was renewed since counts as under the
+// new one, what is offered under one that was revoked since is refused.
+func (s *Set) word(ctx context.Context, l blocks.Lease) (blocks.Lease, wire.Status, error) {
+	known, ok, err := s.ledger.Lease(ctx, l.ID())
+	if err != nil || !ok || known.Seq <= l.Seq {
+		return l, 0, err
+	}
+	if len(blocks.Standing([]blocks.Lease{known}, time.Now())) == 0 {
+		return l, wire.BadLease, nil
+	}
+	return known, 0, nil
 }
 
 // near answers 0 when this peer is near enough to h to keep it.
@@ -69,76 +96,40 @@ func (s *Set) near(ctx context.Context, l blocks.Lease, h mh.Multihash) wire.Sta
 }
 
 // Keep implements wire.Keeper: the blocks first, then why they are kept.
-func (s *Set) Keep(ctx context.Context, _ peer.ID, l blocks.Lease, bs ...blocks.Block) error {
-	s.entering.RLock()
-	defer s.entering.RUnlock()
+func (s *Set) Keep(ctx context.Context, from peer.ID, l blocks.Lease, bs ...blocks.Block) error {
+	l, no, err := s.word(ctx, l)
+	if err != nil {
+		return err
+	}
+	if no != 0 { // since the offer
+		return &wire.Refusal{Code: no, Reason: no.String()}
+	}
 	hs, size := make([]mh.Multihash, len(bs)), int64(0)
 	for i, b := range bs {
 		hs[i] = b.Hash()
 		size += int64(len(b.RawData()))
 	}
-	if s.full(size) { // others were faster since the offer
-		return &wire.Refusal{Code: wire.Full, Reason: wire.Full.String()}
+	if !s.pace(ctx, from, size) {
+		return ctx.Err()
 	}
+	s.entering.RLock()
+	defer s.entering.RUnlock()
+	var all need
+	for i, b := range bs {
+		more, err := s.needs(ctx, l, hs[i], int64(len(b.RawData())))
+		if err != nil {
+			return err
+		}
+		all = all.plus(more)
+	}
+	if no := s.reserve(l, all); no != 0 { // others were faster since the offer
+		return &wire.Refusal{Code: no, Reason: no.String()}
+	}
+	defer s.unreserve(all)
 	if err := s.store.Put(ctx, bs...); err != nil {
 		return err
 	}
 	return s.hold(ctx, l, hs, func(i int) int64 { return int64(len(bs[i].RawData())) })
-}
-
-// hold enters blocks, and counts those that were not held before. One that comes from
-// two sides at a time may be counted twice, until the next start: too much, never too little.
-func (s *Set) hold(ctx context.Context, l blocks.Lease, hs []mh.Multihash, size func(i int) int64) error {
-	if len(hs) == 0 {
-		return nil
-	}
-	var more int64
-	for i, h := range hs {
-		before, err := s.ledger.Leases(ctx, h)
-		if err != nil {
-			return err
-		}
-		if len(before) == 0 {
-			more += size(i)
-		}
-	}
-	if err := s.ledger.Hold(ctx, l, hs...); err != nil {
-		return err
-	}
-	s.later(s.cfg.PutIdle, hs...) // who brought it may still be bringing it to others
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.others += more
-	return nil
-}
-
-// full reports whether size more bytes are more than is given to others.
-func (s *Set) full(size int64) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.cfg.Quota > 0 && s.others+size > s.cfg.Quota
-}
-
-// weigh counts what is held for others already.
-func (s *Set) weigh(ctx context.Context) error {
-	var sum int64
-	for held, err := range s.ledger.Held(ctx) {
-		if err != nil {
-			return fmt.Errorf("replica: count what is held: %w", err)
-		}
-		if l, ok := blocks.Governing(held.Leases); !ok || l.Publisher == s.self {
-			continue
-		}
-		n, err := s.store.Size(ctx, held.Hash)
-		if err != nil && !blocks.IsNotFound(err) {
-			return fmt.Errorf("replica: count what is held: %w", err)
-		}
-		sum += int64(n)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.others += sum
-	return nil
 }
 
 // Forget deletes those of hs that nobody has a right to, and gives them: no lease
@@ -153,25 +144,25 @@ func (s *Set) Forget(ctx context.Context, hs ...mh.Multihash) (gone []mh.Multiha
 	}()
 	s.entering.Lock()
 	defer s.entering.Unlock()
-	now, over, freed := time.Now(), map[blocks.LeaseID][]mh.Multihash{}, int64(0)
+	now, over, freed := time.Now(), map[blocks.LeaseID][]mh.Multihash{}, []entry(nil)
 	for _, h := range hs {
 		ls, err := s.ledger.Leases(ctx, h)
 		if err != nil {
 			return nil, err
 		}
-		if slices.ContainsFunc(blocks.Standing(ls, now), s.needed) {
+		if slices.ContainsFunc(ls, func(l blocks.Lease) bool { return !l.Lapsed(now) && s.needed(l) }) {
 			continue
 		}
 		gone = append(gone, h)
 		for _, l := range ls {
 			over[l.ID()] = append(over[l.ID()], h)
 		}
-		if l, ok := blocks.Governing(ls); ok && l.Publisher != s.self {
+		if s.counted(ls) {
 			size, err := s.store.Size(ctx, h)
 			if err != nil && !blocks.IsNotFound(err) {
 				return nil, err
 			}
-			freed += int64(size)
+			freed = append(freed, entry{ls, int64(size)})
 		}
 	}
 	// Why it is kept goes first: an entry without its block would be a promise broken.
@@ -181,7 +172,9 @@ func (s *Set) Forget(ctx context.Context, hs ...mh.Multihash) (gone []mh.Multiha
 		}
 	}
 	s.mu.Lock()
-	s.others -= freed
+	for _, e := range freed {
+		s.books.enter(s.self, e.leases, -e.size)
+	}
 	s.mu.Unlock()
 	return gone, s.store.Delete(ctx, gone...)
 }

@@ -27,6 +27,7 @@ type Job struct {
 	lastErr  map[peer.ID]error    // guarded by mu: what each holder said last
 	finished bool                 // guarded by mu: Run goes no further with it for now
 	next     *Job                 // guarded by mu: the placement of a newer lease that took its place
+	revoked  bool                 // guarded by mu: the lease is over
 	end      context.CancelFunc   // guarded by mu: ends the work on it; nil while there is none
 	idle     *time.Timer          // guarded by mu: ends a pass that brings no ack for patience
 	patience time.Duration        // guarded by mu
@@ -47,7 +48,7 @@ func (j *Job) begin(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.end = cancel; j.next != nil {
+	if j.end = cancel; j.next != nil || j.revoked {
 		cancel()
 	}
 	return ctx, cancel

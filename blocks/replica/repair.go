@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/cairn-network/cairn/blocks"
@@ -21,12 +22,14 @@ func (s *Set) Run(ctx context.Context) error {
 		}
 		return err
 	}
+	rng := rand.New(rand.NewPCG(s.cfg.Rand.Uint64(), s.cfg.Rand.Uint64()))
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.placing(ctx) })
 	g.Go(func() error { return s.repairing(ctx) })
 	g.Go(func() error { return s.carrying(ctx, s.urgent) })
 	g.Go(func() error { return s.carrying(ctx, s.calm) })
 	g.Go(func() error { return s.syncing(ctx) })
+	g.Go(func() error { return s.watching(ctx, rng) })
 	return g.Wait()
 }
 

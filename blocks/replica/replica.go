@@ -13,6 +13,9 @@
 //	sync.go    with each neighbour: what do both hold? → audit → give, fetch
 //	audit.go   prove some of it                  trust.go  who could not
 //	admit.go   what others bring: near enough? lease? space? → keep
+//	share.go   how much of the space each publisher, lease and peer may take
+//	lease.go   newer leases: one question for each, and what was renewed or withdrawn here
+//	records.go small signed records on the members closest to their keys
 //	health.go  who can prove what, right now
 //
 // The holders of a block are the r members closest to its key, not counting the
@@ -70,6 +73,10 @@ type Config struct {
 	Zone        Zone          // who the neighbours are; nil: nothing is compared
 	Compare     Comparer      // compares with them; nil: nothing is compared
 	NoAudit     bool          // neighbours need not prove what they have: the control of the audits
+	LeastShare  int64         // bytes that every publisher may have held here; 0 is 64 MiB
+	PeerRate    int64         // bytes a second that one peer may bring; 0 is 8 MiB/s, less than 0 no limit
+	Records     *Records      // where newer leases are found; nil looks for none
+	LeaseEvery  time.Duration // between two looks for a newer lease; 0 is 7 d
 	Rand        *rand.Rand    // for jitter; nil is seeded by the system
 	Log         *slog.Logger  // nil discards
 
@@ -104,11 +111,18 @@ func (c Config) withDefaults() Config {
 	if c.Restored == nil {
 		c.Restored = func(time.Duration) {}
 	}
+	def(&c.LeaseEvery, 7*24*time.Hour)
 	if c.R == 0 {
 		c.R = 5
 	}
 	if c.Quota == 0 {
 		c.Quota = 10 << 30
+	}
+	if c.LeastShare == 0 {
+		c.LeastShare = 64 << 20
+	}
+	if c.PeerRate == 0 {
+		c.PeerRate = 8 << 20
 	}
 	if c.Window == 0 {
 		c.Window = groups * groupBlocks
@@ -143,7 +157,8 @@ type Set struct {
 	trust trust
 
 	sharing sync.Mutex
-	shared  *shared // guarded by sharing: what is kept together with others, or nil
+	shared  *shared       // guarded by sharing: what is kept together with others, or nil
+	pressed chan struct{} // 1-buffered: something was refused for want of space
 
 	entering sync.RWMutex // shared from looking at a block to entering why it is held; whole to forget
 
@@ -156,7 +171,8 @@ type Set struct {
 	slow   map[peer.ID]time.Time   // guarded by mu: who did not answer in time, and when
 	queue  []*Job                  // guarded by mu: placements not yet begun
 	jobs   map[blocks.LeaseID]*Job // guarded by mu: placements queued or under way
-	others int64                   // guarded by mu: bytes held for others
+	books  books                   // guarded by mu: bytes held for others
+	pacing map[peer.ID]time.Time   // guarded by mu: when what each peer has brought is within its rate
 	copied Copied                  // guarded by mu: what repair has given away
 
 	agenda map[string]appointment // guarded by mu: blocks that are to be examined at a time
@@ -177,6 +193,7 @@ func New(self peer.ID, st blocks.Store, led blocks.Ledger, r Router, p Peers, cf
 		window: make(chan struct{}, slots), group: min(cfg.Window/slots, wire.Batch), wake: make(chan struct{}, 1),
 		jobs: map[blocks.LeaseID]*Job{}, slow: map[peer.ID]time.Time{}, groups: map[string]*witness{},
 		agenda: map[string]appointment{}, short: map[string]shortage{}, over: map[string]time.Time{}, sated: map[peer.ID]time.Time{},
+		books: newBooks(), pacing: map[peer.ID]time.Time{}, pressed: make(chan struct{}, 1),
 	}
 	s.urgent, s.calm = newLane(-1), newLane(cfg.Rate)
 	s.router = trusting{r, &s.trust}
@@ -198,7 +215,7 @@ func (s *Set) Repaired() Copied {
 func (s *Set) Space() (used, limit int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.others, s.cfg.Quota
+	return s.books.used, s.cfg.Quota
 }
 
 // holders gives up to n live members nearest to h, without the publisher.

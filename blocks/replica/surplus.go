@@ -187,7 +187,7 @@ func (s *Set) release(ctx context.Context, c *spared) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.others -= int64(size)
+	s.books.enter(s.self, ls, -int64(size))
 	delete(s.over, string(c.hash))
 	s.log.Info("surplus copy let go", "key", c.hash.B58String(), "holders", len(c.proved))
 	return nil

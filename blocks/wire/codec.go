@@ -36,6 +36,9 @@ func blank(num protowire.Number) message {
 		14: func() message { return new(part) },
 		15: func() message { return new(naming) },
 		16: func() message { return new(named) },
+		17: func() message { return new(putRecord) },
+		18: func() message { return new(getRecord) },
+		19: func() message { return new(record) },
 	}
 	if num < 1 || int(num) >= len(all) {
 		return nil

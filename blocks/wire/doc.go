@@ -5,9 +5,10 @@
 //	Get   → Data | Miss, any order   blocks are asked for
 //	Have  → HaveR                    what have you of these? prove it
 //	Leases → LeasesR                 under which leases do you hold this?
+//	PutRecord | GetRecord → Record   something small that changes is brought, or asked for
 //
 // A stream carries one offer, or one get to which wants are added while it runs, or
-// any number of the two questions, one after the other. A frame is an unsigned varint
+// any number of the other questions, one after the other. A frame is an unsigned varint
 // length, at most 64 KiB, and one Msg; a Data is followed by len raw bytes, at most
 // [blocks.MaxSize]. Each limit is read before anything is allocated. Every message has
 // one encoding: fields in order, zero values left out, varints minimal; any other is
@@ -17,7 +18,8 @@
 //
 //	message Msg     { oneof m { Offer offer=1; Want want=2; Data data=3; Ack ack=4; Credit credit=5; Get get=6; Miss miss=7;
 //	                            Cancel cancel=8; Have have=9; HaveR have_r=10; Busy busy=11; Leases leases=12; LeasesR leases_r=13;
-//	                            Part part=14; Naming naming=15; Named named=16; } }
+//	                            Part part=14; Naming naming=15; Named named=16;
+//	                            PutRecord put_record=17; GetRecord get_record=18; Record record=19; } }
 //	message Item    { bytes mh=1; uint32 size=2; uint32 flags=3; uint32 kind=4; uint32 r=5; }  // flags 1 FANOUT, 2 URGENT; kind 0 block
 //	message Member  { bytes id=1; repeated bytes addr=2; }                      // at most 8 addresses, 512 bytes
 //	message Offer   { repeated Item items=1; repeated bytes lease_ids=2; bytes lease_record=3; uint32 reason=4; }
@@ -37,12 +39,19 @@
 //	message Part    { bytes bytes=1; uint32 more=2; }
 //	message Naming  { repeated bytes name=1; }
 //	message Named   { repeated bytes mh=1; }                                    // empty: not known
+//	message PutRecord { uint32 kind=1; bytes key=2; bytes value=3; }            // kind 1 lease, 2 name; value at most 10 KiB
+//	message GetRecord { uint32 kind=1; bytes key=2; }
+//	message Record    { uint32 st=1; bytes value=2; }
 //
 // An offer has at most [Batch] items and carries no bytes, so nobody keeps what it has
 // not asked for. Each item gets one verdict: a Deny in the Want, an Ack HAVE (it is
 // here and now held under the lease), or a bit in the Want and an Ack after its Data.
 // STORED and HAVE say that block and lease are on the disk. Who cannot deliver a
 // wanted item says Cancel. Have asks at most [Batch] keys and proves at most [Proofs].
+//
+// A PutRecord is answered by STORED or HAVE (that very value stands here), OLDER (a value
+// that wins over it stands here, and is in the answer), or why not; a GetRecord by HAVE with
+// the value that stands here, or ABSENT. Who asks judges a value as who keeps it does.
 //
 // Credit is the bytes that the receiver of data has reserved for the sender: it never
 // sends more. In an offer it is granted anew when what came is on the disk, in a get

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cairn-network/cairn/blocks"
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 	mh "github.com/multiformats/go-multihash"
@@ -47,6 +48,10 @@ func samples(tb testing.TB) map[string]message {
 		"part":     &part{[]byte("a part"), 1},
 		"naming":   &naming{[][]byte{bytes.Repeat([]byte{5}, nameSize)}},
 		"named":    &named{[]mh.Multihash{h, nil}},
+
+		"put_record": &putRecord{kind: 1, key: h, value: []byte("value")},
+		"get_record": &getRecord{kind: 1, key: h},
+		"record":     &record{status: uint32(Have), value: []byte("value")},
 	}
 }
 
@@ -115,6 +120,10 @@ func TestOtherEncodingsAreMalformed(t *testing.T) {
 		"a name of 31 bytes":         encode(nil, &naming{[][]byte{make([]byte, 31)}}),
 		"513 names":                  encode(nil, &naming{slices.Repeat([][]byte{make([]byte, 32)}, Batch+1)}),
 		"a named one that is no key": encode(nil, &named{[]mh.Multihash{{1}}}),
+		"a record of 10 KiB and 1":   encode(nil, &putRecord{kind: 1, key: h, value: make([]byte, blocks.MaxRecord+1)}),
+		"a record of kind 256":       encode(nil, &putRecord{kind: 256, key: h, value: []byte{1}}),
+		"a record under no key":      encode(nil, &getRecord{kind: 1, key: mh.Multihash("no key")}),
+		"an answer of 10 KiB and 1":  encode(nil, &record{status: 2, value: make([]byte, blocks.MaxRecord+1)}),
 		"9 members":                  encode(nil, &miss{closer: slices.Repeat(near, maxCloser+1)}),
 	} {
 		if m, err := decode(frame); err == nil {

@@ -54,11 +54,13 @@ const (
 	Unfit          Status = 9  // size, kind or hash function
 	Busy           Status = 10 // not warm yet, or too much at once: later perhaps
 	Failed         Status = 11 // could not write it
+	Older          Status = 12 // of a record: a later one is here
+	Missed         Status = 13 // of a record: none is here
 )
 
 var statusText = [...]string{"?", "stored", "already here", "the bytes were wrong", "the space for others is full",
 	"the publisher's share is used up", "not near enough", "the lease is not good", "refused for what it sent before",
-	"size or hash function", "busy", "could not keep it"}
+	"size or hash function", "busy", "could not keep it", "a later one is here", "none is here"}
 
 func (s Status) String() string {
 	if int(s) < len(statusText) {

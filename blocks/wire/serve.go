@@ -39,6 +39,7 @@ type Config struct {
 	Conduct *Conduct                                            // nil: offences are not counted
 	Closer  func(context.Context, mh.Multihash) []peer.AddrInfo // who may have a block, as far as is known here; nil gives no hints
 	Room    int64                                               // bytes reserved for what comes in, and in hand to go out; 0 is 64 MiB each
+	Records RecordKeeper                                        // nil keeps none
 	Caught  func(v any)                                         // told of each panic that cost an exchange its answer, and nobody else anything; nil: nobody is
 	Log     *slog.Logger                                        // nil discards
 }
@@ -243,6 +244,10 @@ func (x *exchange) answer(ctx context.Context) error {
 			err = x.tell(ctx, m)
 		case *leases:
 			err = x.show(ctx, m)
+		case *putRecord:
+			err = x.keepRecord(ctx, m)
+		case *getRecord:
+			err = x.showRecord(ctx, m)
 		default:
 			err = malformed("message %d is no question", m.number())
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"iter"
+	"time"
 
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/node"
@@ -49,6 +50,19 @@ func (f *face) Pin(ctx context.Context, path, name string, tell func(blocks.Prog
 // Unpin forgets the pin of path.
 func (f *face) Unpin(ctx context.Context, path string) (blocks.Pin, bool, error) {
 	return f.n.Unpin(ctx, path)
+}
+
+// Leases yields the peer's own leases.
+func (f *face) Leases(ctx context.Context) iter.Seq2[blocks.LeaseInfo, error] { return f.n.Leases(ctx) }
+
+// Renew makes others keep everything under path for longer.
+func (f *face) Renew(ctx context.Context, path string, expires time.Duration) (blocks.LeaseInfo, error) {
+	return f.n.Renew(ctx, path, expires)
+}
+
+// Withdraw takes the peer's lease of path back.
+func (f *face) Withdraw(ctx context.Context, path string) (blocks.LeaseInfo, error) {
+	return f.n.Withdraw(ctx, path)
 }
 
 // Open gives the file that path names.

@@ -32,7 +32,8 @@ func (p *program) unpinCmd(use, example string) *cobra.Command {
 		Use:   use,
 		Short: "Keep roots on this peer no longer",
 		Long: `Keep roots on this peer no longer. Their blocks may be forgotten here from now on; copies
-that other peers hold for a put stay until its time has run out.`,
+that other peers hold for a put stay until its lease runs out, which is no longer
+renewed. cairn withdraw ends the lease now.`,
 		Example: example,
 		Args:    some("a path"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -45,6 +46,9 @@ that other peers hold for a put stay until its time has run out.`,
 					writeJSON(p.out, api.NewPin(pin))
 				} else {
 					fmt.Fprintln(p.out, pin.Root)
+				}
+				if pin.Lease != (blocks.LeaseID{}) {
+					p.note("not kept here any more; other peers keep their copies until the lease runs out; cairn withdraw %s ends it now", pin.Root)
 				}
 				return nil
 			})

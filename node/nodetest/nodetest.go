@@ -83,7 +83,7 @@ func New(t testing.TB, n int, cfg node.Config) *Net {
 func (w *Net) start(h host.Host, cfg node.Config) {
 	ctx, cancel := context.WithCancel(context.Background())
 	mem := new(blockstest.Mem)
-	n, err := node.New(ctx, node.Parts{Key: h.Peerstore().PrivKey(h.ID()), Host: h, Store: mem, Ledger: mem}, cfg, nil)
+	n, err := node.New(ctx, node.Parts{Key: h.Peerstore().PrivKey(h.ID()), Host: h, Store: mem, Ledger: mem, Records: mem}, cfg, nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -29,6 +29,13 @@ type Node interface {
 	Pin(ctx context.Context, path, name string, tell func(blocks.Progress)) (blocks.Pin, error)
 	// Unpin forgets the pin of path and gives it; false: there was none.
 	Unpin(ctx context.Context, path string) (blocks.Pin, bool, error)
+	// Leases yields this peer's own leases.
+	Leases(ctx context.Context) iter.Seq2[blocks.LeaseInfo, error]
+	// Renew makes others keep everything under path for expires more from now on; 0 is as
+	// long as the last time. A root that is pinned here and has no lease gets one.
+	Renew(ctx context.Context, path string, expires time.Duration) (blocks.LeaseInfo, error)
+	// Withdraw takes this peer's lease of path back. blocks.IsNotFound holds when there is none.
+	Withdraw(ctx context.Context, path string) (blocks.LeaseInfo, error)
 	// Open gives the file that path names.
 	Open(ctx context.Context, path string) (File, error)
 	// Health asks the holders of everything under path; detail fills Health.Detail.

@@ -1,0 +1,458 @@
+package replica
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cairn-network/cairn/blocks"
+	"github.com/cairn-network/cairn/blocks/wire"
+	"github.com/libp2p/go-libp2p/core/peer"
+	mh "github.com/multiformats/go-multihash"
+	"golang.org/x/sync/errgroup"
+)
+
+// Validator judges the values of one kind of record. It answers an error unless value is
+// signed by who may write under key and good at the time of the call; else its sequence
+// number, and until when it is good.
+type Validator func(key mh.Multihash, value []byte) (seq uint64, expires time.Time, err error)
+
+// RecordPeers reaches the keepers of records.
+type RecordPeers interface {
+	PutRecord(ctx context.Context, p peer.ID, r blocks.Record) (st wire.Status, newer []byte, err error)
+	GetRecord(ctx context.Context, p peer.ID, kind blocks.RecordKind, key mh.Multihash) ([]byte, error)
+}
+
+// RecordsConfig is what an operator may set. The zero value is for production, but
+// without Kinds it keeps nothing.
+type RecordsConfig struct {
+	Kinds map[blocks.RecordKind]Validator
+	News  func(ctx context.Context, r blocks.Record) error // told of each good value that is newer than what stood here, kept or not, before it is answered; nil: nobody is
+	R     int                                              // keepers of a record; 0 is 5
+	Every time.Duration                                    // between two looks at the other keepers; 0 is 1 h
+	Limit int                                              // records kept; 0 is 131,072
+	Rand  *rand.Rand                                       // for jitter; nil is seeded by the system
+	Log   *slog.Logger                                     // nil discards
+}
+
+func (c RecordsConfig) withDefaults() RecordsConfig {
+	if c.R == 0 {
+		c.R = 5
+	}
+	if c.Every == 0 {
+		c.Every = time.Hour
+	}
+	if c.Limit == 0 {
+		c.Limit = 1 << 17
+	}
+	if c.News == nil {
+		c.News = func(context.Context, blocks.Record) error { return nil }
+	}
+	if c.Rand == nil {
+		c.Rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// Records keeps small signed records on the members closest to their keys:
+//
+//	Put: judge → here → the R closest → whoever knew a newer one says so
+//	Get: the R closest and here → judge → the winner → those who had an older one
+//	Keep: near enough? → judge → does it win? → the disk
+//
+// Of two good values of a key the one with the higher sequence number wins, then the one
+// that lasts longer, then the higher bytes: everybody picks the same. No good value is
+// ever replaced by one that loses to it; a bad one is never kept; one that has run out is
+// dropped. Two values with one sequence number are reported: their writer has two minds.
+//
+// [NewRecords] starts nothing. [Records.Run] owns the goroutine that keeps the keepers
+// level: the closest one brings its records to the others, they bring theirs to it.
+type Records struct {
+	self   peer.ID
+	store  blocks.RecordStore
+	router Router
+	peers  RecordPeers
+	cfg    RecordsConfig
+
+	mu       sync.Mutex // one value at a time is weighed against what stands here
+	kept     int        // guarded by mu: records here; -1: not counted yet
+	refused  int64      // guarded by mu: values that were not good
+	disputed int64      // guarded by mu: values that share a sequence number with another
+}
+
+var _ wire.RecordKeeper = (*Records)(nil)
+
+// NewRecords makes the records that the peer self has a part in.
+func NewRecords(self peer.ID, st blocks.RecordStore, r Router, p RecordPeers, cfg RecordsConfig) *Records {
+	return &Records{self: self, store: st, router: r, peers: p, cfg: cfg.withDefaults(), kept: -1}
+}
+
+// ErrOlder says that the network knows a later value than the one that was to be written.
+var ErrOlder = errors.New("replica: a later record is known")
+
+// ErrUnkept says that nobody, this peer included, could be brought to keep a record.
+var ErrUnkept = errors.New("replica: nobody keeps the record")
+
+// judged is a good value.
+type judged struct {
+	value   []byte
+	seq     uint64
+	expires time.Time
+}
+
+// wins reports whether a stands when b is there too.
+func (a judged) wins(b judged) bool {
+	if a.seq != b.seq {
+		return a.seq > b.seq
+	}
+	if !a.expires.Equal(b.expires) {
+		return a.expires.After(b.expires)
+	}
+	return bytes.Compare(a.value, b.value) > 0
+}
+
+func (r *Records) judge(rec blocks.Record) (judged, error) {
+	valid := r.cfg.Kinds[rec.Kind]
+	if valid == nil {
+		return judged{}, fmt.Errorf("replica: records of kind %d are not known", rec.Kind)
+	}
+	if len(rec.Value) > blocks.MaxRecord {
+		return judged{}, fmt.Errorf("replica: record of %d bytes, limit %d", len(rec.Value), blocks.MaxRecord)
+	}
+	seq, expires, err := valid(rec.Key, rec.Value)
+	if err == nil && !expires.After(time.Now()) {
+		err = fmt.Errorf("replica: record expired %s", expires.UTC().Format(time.RFC3339))
+	}
+	return judged{rec.Value, seq, expires}, err
+}
+
+// Keep implements wire.RecordKeeper: a peer keeps what it is one of the 2R closest to.
+func (r *Records) Keep(ctx context.Context, from peer.ID, rec blocks.Record) (wire.Status, []byte, error) {
+	j, err := r.judge(rec)
+	if err != nil {
+		r.cfg.Log.Debug("record refused", "peer", from, "kind", rec.Kind, "err", err)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.refused++
+		return wire.BadLease, nil, nil
+	}
+	near, err := r.near(ctx, rec.Key, 2*r.cfg.R)
+	if err != nil {
+		return wire.Busy, nil, nil //nolint:nilerr // it knows nobody yet: later
+	}
+	return r.weigh(ctx, rec, j, slices.Contains(near, r.self))
+}
+
+// weigh keeps rec unless what stands here wins.
+func (r *Records) weigh(ctx context.Context, rec blocks.Record, j judged, mine bool) (wire.Status, []byte, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	old, had, err := r.standing(ctx, rec.Kind, rec.Key)
+	switch {
+	case err != nil:
+		return wire.Failed, nil, err
+	case had && bytes.Equal(old.value, j.value):
+		return wire.Have, nil, nil
+	case had && old.seq == j.seq:
+		r.disputed++
+		r.cfg.Log.Warn("two records have one sequence number", "kind", rec.Kind, "key", rec.Key.B58String(), "seq", j.seq)
+	}
+	if had && old.wins(j) {
+		return wire.Older, old.value, nil
+	}
+	if err := r.cfg.News(ctx, rec); err != nil {
+		return wire.Failed, nil, err
+	}
+	if !mine && !had {
+		return wire.NotResponsible, nil, nil
+	}
+	if !had {
+		if err := r.count(ctx); err != nil {
+			return wire.Failed, nil, err
+		}
+		if r.kept >= r.cfg.Limit {
+			return wire.Full, nil, nil
+		}
+	}
+	if err := r.store.PutRecord(ctx, rec); err != nil {
+		return wire.Failed, nil, err
+	}
+	if !had {
+		r.kept++
+	}
+	return wire.Stored, nil, nil
+}
+
+// count makes kept right; the caller has mu.
+func (r *Records) count(ctx context.Context) error {
+	if r.kept >= 0 {
+		return nil
+	}
+	n := 0
+	for _, err := range r.store.Records(ctx) {
+		if err != nil {
+			return err
+		}
+		n++
+	}
+	r.kept = n
+	return nil
+}
+
+// standing is what stands here and is still good.
+func (r *Records) standing(ctx context.Context, kind blocks.RecordKind, key mh.Multihash) (judged, bool, error) {
+	value, ok, err := r.store.Record(ctx, kind, key)
+	if err != nil || !ok {
+		return judged{}, false, err
+	}
+	j, err := r.judge(blocks.Record{Kind: kind, Key: key, Value: value})
+	return j, err == nil, nil // what has run out since is as good as absent
+}
+
+// Show implements wire.RecordKeeper.
+func (r *Records) Show(ctx context.Context, kind blocks.RecordKind, key mh.Multihash) ([]byte, bool, error) {
+	j, ok, err := r.standing(ctx, kind, key)
+	return j.value, ok, err
+}
+
+// Written says who has a record after a [Records.Put].
+type Written struct {
+	Keepers int // of the R closest members, this one included, those that have it on the disk
+	Of      int // R, or all there are
+}
+
+// Put writes rec here and on the R members closest to its key, in one message each.
+// [ErrOlder] comes with the value that wins when a keeper knows one, [ErrUnkept] when
+// none of the closest could be reached: it stays here, and [Records.Run] goes on trying.
+func (r *Records) Put(ctx context.Context, rec blocks.Record) (w Written, newer []byte, err error) {
+	j, err := r.judge(rec)
+	if err != nil {
+		return w, nil, fmt.Errorf("replica: put record: %w", err)
+	}
+	switch st, newer, err := r.weigh(ctx, rec, j, true); {
+	case err != nil:
+		return w, nil, fmt.Errorf("replica: put record: %w", err)
+	case st == wire.Older:
+		return w, newer, ErrOlder
+	case st == wire.Full:
+		return w, nil, fmt.Errorf("replica: put record: %w: %s", ErrUnkept, st)
+	}
+	near, err := r.near(ctx, rec.Key, r.cfg.R)
+	if err != nil {
+		return w, nil, fmt.Errorf("%w: %w", ErrUnkept, err)
+	}
+	w.Of = len(near)
+	has, best := r.bring(ctx, rec, j, near)
+	w.Keepers = len(has)
+	if !bytes.Equal(best.value, rec.Value) {
+		return w, best.value, ErrOlder
+	}
+	if w.Keepers == 0 {
+		return w, nil, errors.Join(ErrUnkept, ctx.Err())
+	}
+	return w, nil, nil
+}
+
+// Tell brings rec to those of to that may not keep it, but have to do with what it says.
+// It gives how many know it now.
+func (r *Records) Tell(ctx context.Context, rec blocks.Record, to []peer.ID) int {
+	var mu sync.Mutex
+	n := 0
+	r.all(to, func(p peer.ID) {
+		_, _, err := r.peers.PutRecord(ctx, p, rec)
+		var no *wire.Refusal
+		if err == nil || errors.As(err, &no) && no.Code == wire.NotResponsible {
+			mu.Lock()
+			defer mu.Unlock()
+			n++
+		}
+	})
+	return n
+}
+
+// bring gives rec to each of to but this peer, and says who has it then and which value wins.
+func (r *Records) bring(ctx context.Context, rec blocks.Record, j judged, to []peer.ID) (has []peer.ID, best judged) {
+	var mu sync.Mutex // guards has and best
+	best = j
+	r.all(to, func(p peer.ID) {
+		st, newer, err := wire.Have, []byte(nil), error(nil)
+		if p != r.self {
+			st, newer, err = r.peers.PutRecord(ctx, p, rec)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if err != nil {
+			r.cfg.Log.Debug("record not kept", "peer", p, "err", err)
+			return
+		}
+		if st != wire.Older {
+			has = append(has, p)
+			return
+		}
+		if k, err := r.judge(blocks.Record{Kind: rec.Kind, Key: rec.Key, Value: newer}); err == nil && k.wins(best) {
+			best = k
+		}
+	})
+	if !bytes.Equal(best.value, j.value) {
+		if _, _, err := r.weigh(ctx, blocks.Record{Kind: rec.Kind, Key: rec.Key, Value: best.value}, best, true); err != nil {
+			r.cfg.Log.Warn("a later record is not kept", "err", err)
+		}
+	}
+	return has, best
+}
+
+// Get asks the R members closest to key, and itself, for what stands there, gives the
+// winner, and brings it to those who had less. blocks.IsNotFound holds for the error when
+// every one of them has answered that it has none.
+func (r *Records) Get(ctx context.Context, kind blocks.RecordKind, key mh.Multihash) ([]byte, error) {
+	best, found, err := r.standing(ctx, kind, key)
+	if err != nil {
+		return nil, fmt.Errorf("replica: get record: %w", err)
+	}
+	near, err := r.near(ctx, key, r.cfg.R)
+	if err != nil && !found {
+		return nil, fmt.Errorf("replica: get record: %w", err)
+	}
+	var mu sync.Mutex // guards what follows
+	got := map[peer.ID][]byte{}
+	var errs []error
+	r.all(near, func(p peer.ID) {
+		if p == r.self {
+			return
+		}
+		value, err := r.peers.GetRecord(ctx, p, kind, key)
+		mu.Lock()
+		defer mu.Unlock()
+		if err != nil {
+			errs = append(errs, err)
+			return
+		}
+		got[p] = nil
+		if value == nil {
+			return
+		}
+		j, err := r.judge(blocks.Record{Kind: kind, Key: key, Value: value})
+		if err != nil {
+			r.cfg.Log.Debug("bad record", "peer", p, "err", err)
+			return
+		}
+		got[p] = value
+		if !found || j.wins(best) {
+			best, found = j, true
+		}
+	})
+	if !found {
+		if len(errs) > 0 {
+			return nil, fmt.Errorf("replica: get record: %w", errors.Join(errs...))
+		}
+		return nil, fmt.Errorf("replica: get record: %w", blocks.NotFound(blocks.Key(key)))
+	}
+	rec := blocks.Record{Kind: kind, Key: key, Value: best.value}
+	if _, _, err := r.weigh(ctx, rec, best, slices.Contains(near, r.self)); err != nil {
+		return nil, fmt.Errorf("replica: get record: %w", err)
+	}
+	var less []peer.ID
+	for p, value := range got {
+		if !bytes.Equal(value, best.value) {
+			less = append(less, p)
+		}
+	}
+	r.bring(ctx, rec, best, less)
+	return best.value, nil
+}
+
+// Run keeps the keepers of what is here level, until ctx is done.
+func (r *Records) Run(ctx context.Context) error {
+	select {
+	case <-r.router.Ready():
+	case <-ctx.Done():
+		return nil
+	}
+	for {
+		if !sleep(ctx, r.cfg.Every/2+time.Duration(r.cfg.Rand.Int64N(int64(r.cfg.Every)))) {
+			return nil
+		}
+		if err := r.Level(ctx); err != nil && ctx.Err() == nil {
+			r.cfg.Log.Warn("records not looked at", "err", err)
+		}
+	}
+}
+
+// Level goes through the records here once. What has run out is dropped. The member
+// closest to a key brings the record to the R-1 next; any other brings it to the closest
+// one only, and adopts what that one knows better: two rounds make all of them level.
+func (r *Records) Level(ctx context.Context) error {
+	for rec, err := range r.store.Records(ctx) {
+		if err != nil {
+			return fmt.Errorf("replica: level records: %w", err)
+		}
+		j, err := r.judge(rec)
+		if err != nil {
+			if err := r.drop(ctx, rec); err != nil {
+				return fmt.Errorf("replica: level records: %w", err)
+			}
+			continue
+		}
+		near, err := r.near(ctx, rec.Key, r.cfg.R)
+		if err != nil || len(near) == 0 {
+			continue // alone: later
+		}
+		if near[0] != r.self {
+			near = near[:1]
+		}
+		r.bring(ctx, rec, j, near)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// drop forgets rec if nothing better has taken its place.
+func (r *Records) drop(ctx context.Context, rec blocks.Record) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.cfg.Kinds[rec.Kind] == nil {
+		return nil // of a later program
+	}
+	now, ok, err := r.store.Record(ctx, rec.Kind, rec.Key)
+	if err != nil || !ok || !bytes.Equal(now, rec.Value) {
+		return err
+	}
+	if err := r.store.DropRecord(ctx, rec.Kind, rec.Key); err != nil {
+		return err
+	}
+	r.kept = max(r.kept-1, -1)
+	return nil
+}
+
+// Judged is how many values were refused as not good, and how many shared a sequence
+// number with another, since the start.
+func (r *Records) Judged() (refused, disputed int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.refused, r.disputed
+}
+
+func (r *Records) near(ctx context.Context, key mh.Multihash, n int) ([]peer.ID, error) {
+	ids, _, err := r.router.Closest(ctx, key, n)
+	return ids, err
+}
+
+// all calls f for each of ps, all at once, and waits.
+func (r *Records) all(ps []peer.ID, f func(peer.ID)) {
+	var g errgroup.Group
+	for _, p := range ps {
+		g.Go(func() error { f(p); return nil })
+	}
+	_ = g.Wait()
+}

@@ -1,0 +1,277 @@
+package replica
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/cairn-network/cairn/blocks"
+	"github.com/cairn-network/cairn/blocks/wire"
+	"github.com/libp2p/go-libp2p/core/peer"
+	mh "github.com/multiformats/go-multihash"
+)
+
+// Of the space for others anybody may take what he likes until most of it is taken. From
+// then on a publisher gets an equal share of it, or LeastShare if that is more; what he has
+// already stays. A lease never holds more bytes than it says that there are under its root.
+
+// eased is the part of the space, in tenths, up to which shares do not matter.
+const eased = 7
+
+// books says how many bytes are held here for others. used and reserved together are
+// never more than the quota.
+type books struct {
+	used     int64                    // of blocks held for anybody else
+	reserved int64                    // of blocks that are being written
+	lacking  int64                    // more than there is room for, at most, since somebody last asked
+	by       map[peer.ID]int64        // of blocks held for each publisher
+	under    map[blocks.LeaseID]int64 // of blocks held under each lease
+	entering map[string]*entering     // holdings being written, by lease id and multihash
+}
+
+// entering is a holding that some are writing at the same time; it counts once.
+type entering struct {
+	n    int
+	done bool
+}
+
+// entry is a block that is counted.
+type entry struct {
+	leases []blocks.Lease
+	size   int64
+}
+
+func newBooks() books {
+	return books{by: map[peer.ID]int64{}, under: map[blocks.LeaseID]int64{}, entering: map[string]*entering{}}
+}
+
+// enter counts a block of size bytes under all of its leases, or, with less than 0, no longer.
+func (b *books) enter(self peer.ID, ls []blocks.Lease, size int64) {
+	for i, l := range ls {
+		if l.Publisher != self {
+			b.add(self, ls[:i], l, size)
+		}
+	}
+}
+
+// add counts that a block held under before is held under l too.
+func (b *books) add(self peer.ID, before []blocks.Lease, l blocks.Lease, size int64) {
+	others, same := false, false
+	for _, x := range before {
+		others = others || x.Publisher != self
+		same = same || x.Publisher == l.Publisher
+	}
+	if !others {
+		b.used += size
+	}
+	if !same {
+		if b.by[l.Publisher] += size; b.by[l.Publisher] <= 0 {
+			delete(b.by, l.Publisher)
+		}
+	}
+	id := l.ID()
+	if b.under[id] += size; b.under[id] <= 0 {
+		delete(b.under, id)
+	}
+}
+
+// counted reports whether a block with the leases ls is held for anybody else.
+func (s *Set) counted(ls []blocks.Lease) bool {
+	return slices.ContainsFunc(ls, func(l blocks.Lease) bool { return l.Publisher != s.self })
+}
+
+// need is how many bytes more blocks would take: of the space for others, of their
+// publisher's share, and under their lease.
+type need struct{ space, share, lease int64 }
+
+func (n need) plus(m need) need { return need{n.space + m.space, n.share + m.share, n.lease + m.lease} }
+
+// needs says what the block h of size bytes would take under l that it does not take yet.
+func (s *Set) needs(ctx context.Context, l blocks.Lease, h mh.Multihash, size int64) (n need, err error) {
+	ls, err := s.ledger.Leases(ctx, h)
+	if err != nil {
+		return n, err
+	}
+	if !s.counted(ls) {
+		n.space = size
+	}
+	if !slices.ContainsFunc(ls, func(x blocks.Lease) bool { return x.Publisher == l.Publisher }) {
+		n.share = size
+	}
+	if id := l.ID(); !slices.ContainsFunc(ls, func(x blocks.Lease) bool { return x.ID() == id }) {
+		n.lease = size
+	}
+	return n, nil
+}
+
+// room answers 0 when there is room for n more under l, or why not.
+func (s *Set) room(l blocks.Lease, n need) wire.Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.roomLocked(l, n)
+}
+
+func (s *Set) roomLocked(l blocks.Lease, n need) wire.Status {
+	b, quota := &s.books, s.cfg.Quota
+	if l.Bytes > 0 && n.lease > 0 && uint64(b.under[l.ID()]+n.lease) > l.Bytes {
+		return wire.BadLease
+	}
+	taken := b.used + b.reserved + n.space
+	if quota < 0 || n.space == 0 && n.share == 0 {
+		return 0
+	}
+	if taken > quota {
+		b.lacking = max(b.lacking, taken-quota)
+		select {
+		case s.pressed <- struct{}{}:
+		default:
+		}
+		return wire.Full
+	}
+	if taken <= quota/10*eased {
+		return 0
+	}
+	publishers := int64(len(b.by))
+	if b.by[l.Publisher] == 0 {
+		publishers++
+	}
+	if b.by[l.Publisher]+n.share > max(s.cfg.LeastShare, quota/publishers) {
+		return wire.Quota
+	}
+	return 0
+}
+
+// reserve is room that is kept until unreserve.
+func (s *Set) reserve(l blocks.Lease, n need) wire.Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	no := s.roomLocked(l, n)
+	if no == 0 {
+		s.books.reserved += n.space
+	}
+	return no
+}
+
+func (s *Set) unreserve(n need) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.books.reserved -= n.space
+}
+
+// Pressed says that something was refused for want of space.
+func (s *Set) Pressed() <-chan struct{} { return s.pressed }
+
+// Lacking gives how many bytes there were too few at most since the last call.
+func (s *Set) Lacking() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.books.lacking
+	s.books.lacking = 0
+	return n
+}
+
+// hold enters blocks under l, and counts those that were not held so before: each once,
+// however many bring it at the same time.
+func (s *Set) hold(ctx context.Context, l blocks.Lease, hs []mh.Multihash, size func(i int) int64) (err error) {
+	if len(hs) == 0 {
+		return nil
+	}
+	id := l.ID()
+	keys := make([]string, len(hs))
+	s.mu.Lock()
+	for i, h := range hs {
+		keys[i] = string(id[:]) + string(h)
+		e := s.books.entering[keys[i]]
+		if e == nil {
+			e = new(entering)
+			s.books.entering[keys[i]] = e
+		}
+		e.n++
+	}
+	s.mu.Unlock()
+	before := make([][]blocks.Lease, len(hs))
+	for i, h := range hs {
+		if before[i], err = s.ledger.Leases(ctx, h); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		err = s.ledger.Hold(ctx, l, hs...)
+	}
+	if err == nil {
+		s.later(s.cfg.PutIdle, hs...) // who brought it may still be bringing it to others
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, k := range keys {
+		e := s.books.entering[k]
+		was := slices.ContainsFunc(before[i], func(x blocks.Lease) bool { return x.ID() == id })
+		if err == nil && !was && !e.done {
+			e.done = true
+			s.books.add(s.self, before[i], l, size(i))
+		}
+		if e.n--; e.n == 0 {
+			delete(s.books.entering, k)
+		}
+	}
+	return err
+}
+
+// weigh counts what is held for others already. Nobody enters anything meanwhile.
+func (s *Set) weigh(ctx context.Context) error {
+	s.entering.Lock()
+	defer s.entering.Unlock()
+	b := newBooks()
+	for held, err := range s.ledger.Held(ctx) {
+		if err != nil {
+			return fmt.Errorf("replica: count what is held: %w", err)
+		}
+		if !s.counted(held.Leases) {
+			continue
+		}
+		n, err := s.store.Size(ctx, held.Hash)
+		if err != nil && !blocks.IsNotFound(err) {
+			return fmt.Errorf("replica: count what is held: %w", err)
+		}
+		b.enter(s.self, held.Leases, int64(n))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.books = b
+	return nil
+}
+
+// The most peers whose rate is known, and for how long a peer may bring more than its rate.
+const (
+	maxPaced = 4096
+	burst    = 8 * time.Second
+)
+
+// pace waits until size bytes more are within the rate of from, and reports whether ctx
+// still stands. The wait holds back the credit of from and of nobody else.
+func (s *Set) pace(ctx context.Context, from peer.ID, size int64) bool {
+	if s.cfg.PeerRate < 0 {
+		return ctx.Err() == nil
+	}
+	now := time.Now()
+	s.mu.Lock()
+	if len(s.pacing) >= maxPaced {
+		for p, at := range s.pacing {
+			if now.Sub(at) > burst {
+				delete(s.pacing, p)
+			}
+		}
+	}
+	at := s.pacing[from]
+	if earliest := now.Add(-burst); at.Before(earliest) {
+		at = earliest
+	}
+	at = at.Add(time.Duration(float64(size) / float64(s.cfg.PeerRate) * float64(time.Second)))
+	s.pacing[from] = at
+	s.mu.Unlock()
+	if wait := at.Sub(now); wait > 0 {
+		return sleep(ctx, wait)
+	}
+	return ctx.Err() == nil
+}

@@ -125,8 +125,9 @@ const (
 )
 
 // touches says what those who moved have to do with a key of r copies, and whether by
-// that another peer has a seat than before. Ranks among those that are known here are
-// never greater than true ones, so this errs towards yes.
+// that another peer has a seat than before. Of those whose coming or going changes the
+// seats of a key, the nearest has its true rank among those known before or after: nobody
+// nearer moved. Of others the rank may be too small, so this errs towards yes.
 func (c *change) touches(x keyspace.Key, r int) (how touch, seat bool) {
 	for p, came := range c.moved {
 		switch rank := c.known.Rank(x, p); {

@@ -3,6 +3,7 @@ package replica_test
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -449,8 +450,13 @@ func TestYoungPeersAreGivenLater(t *testing.T) {
 func TestWhatIsMissingIsCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := inAHurry()
-		var took []time.Duration
-		cfg.Restored = func(d time.Duration) { took = append(took, d) }
+		var mu sync.Mutex
+		var took []time.Duration // guarded by mu
+		cfg.Restored = func(d time.Duration) {
+			mu.Lock()
+			defer mu.Unlock()
+			took = append(took, d)
+		}
 		cfg.Rate = 1000
 		w := newSwarm(t, 2, cfg)
 		bs, l := w.put(1, 500, 2)
@@ -471,6 +477,8 @@ func TestWhatIsMissingIsCounted(t *testing.T) {
 		w.nodes[w.order[1]].hung = false
 		w.mu.Unlock()
 		time.Sleep(2 * time.Minute)
+		mu.Lock()
+		defer mu.Unlock()
 		if s := first.Short(); s != (replica.Shortage{}) || len(took) != 20 || took[0] < time.Second {
 			t.Errorf("afterwards %+v is missing, %d blocks took %v", s, len(took), took)
 		}

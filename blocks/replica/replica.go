@@ -86,7 +86,7 @@ type Config struct {
 	Surplus  time.Duration       // for which copies are kept that r closer peers hold; 0 is 30 days, less than 0 for ever
 	Young    time.Duration       // until a young holder that was given nothing is looked at again; 0 is 10 min
 	Rate     int64               // bytes a second of copies that are not urgent; 0 is 8 MiB, less than 0 no limit
-	Restored func(time.Duration) // told how long a block lacked copies that were made now; nil: nobody is
+	Restored func(time.Duration) // told how long a block lacked copies that were made now, by many goroutines; nil: nobody is
 }
 
 func (c Config) withDefaults() Config {

@@ -289,8 +289,8 @@ func (m *member) Prove(ctx context.Context, p peer.ID, nonce []byte, hs []mh.Mul
 	if err != nil {
 		return nil, err
 	}
-	q := m.w.nodes[p]
 	m.w.mu.Lock()
+	q := m.w.nodes[p]
 	m.w.proofs += len(hs)
 	liar := q.liar
 	m.w.mu.Unlock()

@@ -62,6 +62,16 @@ func (x *exchange) tell(ctx context.Context, m *have) error {
 
 // prove is the proof of h; what is not here or rotten has none.
 func (x *exchange) prove(ctx context.Context, nonce []byte, h mh.Multihash) (proof []byte, err error) {
+	size, err := x.st.Size(ctx, h)
+	if blocks.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := x.pace.take(ctx, x.from, int64(size)); err != nil {
+		return nil, err
+	}
 	if err := x.turns.take(ctx, x.from, blocks.MaxSize); err != nil {
 		return nil, err
 	}

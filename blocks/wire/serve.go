@@ -65,11 +65,12 @@ type service struct {
 	cfg    Config
 	room   *budget // for what comes in
 	turns  *turns  // for what goes out
+	pace   *pace   // for what is read to prove it
 }
 
 func newService(st blocks.Store, led blocks.Ledger, keeper Keeper, cfg Config) *service {
 	cfg = cfg.withDefaults()
-	return &service{st: st, led: led, keeper: keeper, cfg: cfg, room: newBudget(cfg.Room), turns: newTurns(cfg.Room)}
+	return &service{st: st, led: led, keeper: keeper, cfg: cfg, room: newBudget(cfg.Room), turns: newTurns(cfg.Room), pace: newPace()}
 }
 
 // Serve answers on h out of st and led, and asks keeper what to keep, until the

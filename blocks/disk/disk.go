@@ -69,7 +69,7 @@ type Config struct {
 
 	SegmentSize int64         // bytes after which a new segment begins; 0 is 256 MiB, at most 1 GiB
 	GroupTime   time.Duration // how long a write waits for others, at most; 0 is 2 ms
-	GroupBytes  int64         // bytes after which it waits no more; 0 is 8 MiB
+	GroupBytes  int64         // bytes after which it waits no more; 0 is 16 MiB
 
 	Rebuild  bool // throw the index away first
 	ReadOnly bool // change nothing but the index: for looking at a store whose daemon is not running

@@ -33,8 +33,8 @@
 // A block found wrong is put aside: it is as good as absent, so that it is mended
 // by putting it again. When the disk is full or fails, nothing more is promised
 // until it works again, which needs no restart; reading goes on. An index that cannot
-// be written stays behind the log in memory, and is written when it can be. When the
-// index cannot be read, calls say so until the store is opened again.
+// be written stays behind the log in memory, and is written when it can be. When it
+// cannot be read calls say so until it can, and then it is brought up to the log.
 //
 // It does not decide what is kept: what is to be forgotten the caller says.
 // It has no quota.

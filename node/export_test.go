@@ -18,3 +18,9 @@ func Records(provide func(context.Context, mh.Multihash) error, pins func(contex
 	p := &provider{provide: provide, pins: pins, ready: ready, log: slog.New(slog.DiscardHandler), queue: make(chan cid.Cid, provideQueue)}
 	return p.add, p.run
 }
+
+// Batches is how a put hands its blocks to put: add takes one, end waits for those that were sent.
+func Batches(put func(context.Context, ...blocks.Block) error) (add func(context.Context, blocks.Block) error, end func() error) {
+	w := &batches{put: put}
+	return w.add, w.end
+}

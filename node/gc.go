@@ -98,7 +98,10 @@ func (n *Node) collect(ctx context.Context, tell func(blocks.Done), only func(id
 		}
 		return cmp.Compare(a.used, b.used)
 	})
-	todo := much(bytes)
+	todo, rest := much(bytes), func(context.Context) {}
+	if n.disk != nil {
+		rest = n.disk.Resting()
+	}
 	for len(found) > 0 && out.Bytes < todo { // → forget it, the oldest first
 		part := found[:min(len(found), sweepBlocks)]
 		if todo < bytes {
@@ -108,6 +111,7 @@ func (n *Node) collect(ctx context.Context, tell func(blocks.Done), only func(id
 		if err := n.sweep(ctx, part, &out); err != nil {
 			return out, err
 		}
+		rest(ctx)
 	}
 	out.Kept += int64(len(found))
 	return out, nil

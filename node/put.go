@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -162,13 +163,6 @@ type written struct {
 	hashes []mh.Multihash // of those, in the order they were made: claimed until they are released
 }
 
-// The store is given this much at a time: enough to share a sync, little enough
-// for a put of any size to cost the same memory.
-const (
-	batchBytes  = 8 << 20
-	batchBlocks = 64
-)
-
 // write keeps the blocks of what. They are the caller's to release, also after an error.
 func (n *Node) write(ctx context.Context, what content, profile string) (w written, err error) {
 	layout, err := dag.Profile(profile)
@@ -176,13 +170,8 @@ func (n *Node) write(ctx context.Context, what content, profile string) (w writt
 		return w, err
 	}
 	seen := map[string]bool{}
-	var batch []blocks.Block
-	var waiting int
-	flush := func() error {
-		err := n.store.Put(ctx, batch...)
-		batch, waiting = batch[:0], 0
-		return err
-	}
+	out := batches{put: n.store.Put}
+	defer func() { err = errors.Join(err, out.end()) }() // who releases them finds them written
 	for b, err := range what.blocks(layout) {
 		if err != nil {
 			return w, err
@@ -196,18 +185,15 @@ func (n *Node) write(ctx context.Context, what content, profile string) (w writt
 			return w, err
 		}
 		w.hashes, w.bytes = append(w.hashes, b.Hash()), w.bytes+int64(len(b.RawData()))
-		batch, waiting = append(batch, b), waiting+len(b.RawData())
-		if waiting >= batchBytes || len(batch) >= batchBlocks {
-			if err := flush(); err != nil {
-				return w, err
-			}
+		if err := out.add(ctx, b); err != nil {
+			return w, err
 		}
 		if ctx.Err() != nil {
 			return w, ctx.Err()
 		}
 	}
 	w.size = *what.size
-	return w, flush()
+	return w, out.send(ctx)
 }
 
 // claims is how many puts and pins rely on a block that is not pinned or held yet.

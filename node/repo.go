@@ -19,6 +19,9 @@ type Disk interface {
 	Run(ctx context.Context) error // keeps it in order until ctx is done
 	Free() (int64, error)          // bytes of the disk that may be written
 
+	// Resting gives what is called after each piece of work that can wait.
+	Resting() func(context.Context)
+
 	// Used tells when a block was last asked for: the lower the longer ago.
 	Used(ctx context.Context, h mh.Multihash) (uint64, error)
 }

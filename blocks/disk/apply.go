@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/blocks/disk/seglog"
@@ -45,10 +46,56 @@ type change struct {
 	freed  []freed
 }
 
-// apply enters a group of the log, which ends at end.
+// owed is a group that is in the log, and not in the index because that could not be
+// read: nobody may enter a later one before it.
+type owed struct {
+	es  []seglog.Entry
+	end seglog.Pos
+}
+
+// apply enters a group of the log, which ends at end. What it cannot enter is owed.
 func (x *index) apply(es []seglog.Entry, end seglog.Pos) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	err := x.payLocked()
+	if err == nil {
+		err = x.enterLocked(es, end)
+	}
+	if err != nil && x.broken == nil && len(es) > 0 {
+		x.owed = append(x.owed, owed{ours(es), end})
+	}
+	return err
+}
+
+// ours is a copy of es, which are lent, as far as the index wants them.
+func ours(es []seglog.Entry) []seglog.Entry {
+	es = slices.Clone(es)
+	for i := range es {
+		es[i].Key = bytes.Clone(es[i].Key)
+		if es[i].Kind == kindBlock {
+			es[i].Data = nil
+		} else {
+			es[i].Data = bytes.Clone(es[i].Data)
+		}
+	}
+	return es
+}
+
+// payLocked enters what is owed, as far as the index can be read again.
+func (x *index) payLocked() error {
+	for len(x.owed) > 0 {
+		if err := x.enterLocked(x.owed[0].es, x.owed[0].end); err != nil {
+			return err
+		}
+		if x.owed = x.owed[1:]; len(x.owed) == 0 {
+			x.owed = nil
+			x.log.Info("index can be read again")
+		}
+	}
+	return nil
+}
+
+func (x *index) enterLocked(es []seglog.Entry, end seglog.Pos) error {
 	return x.batchLocked(end, func(c *change) error {
 		for i := range es {
 			if err := c.enter(&es[i]); err != nil {
@@ -59,7 +106,8 @@ func (x *index) apply(es []seglog.Entry, end seglog.Pos) error {
 	})
 }
 
-// batchLocked writes what fill does to a change, all or nothing.
+// batchLocked writes what fill does to a change, all or nothing. When fill fails the
+// index is as it was.
 func (x *index) batchLocked(end seglog.Pos, fill func(*change) error) (err error) {
 	if f := x.failed.Load(); f != nil {
 		return f
@@ -69,8 +117,7 @@ func (x *index) batchLocked(end seglog.Pos, fill func(*change) error) (err error
 	}
 	c := &change{x: x, b: x.db.NewBatch(), now: map[string][]byte{}, segs: map[uint32]*tally{}, holds: map[string]map[string]holding{}}
 	if err := fill(c); err != nil {
-		x.broken = errors.Join(fmt.Errorf("index: %w", err), c.b.Close())
-		return x.broken
+		return errors.Join(fmt.Errorf("index: %w", err), c.b.Close())
 	}
 	at := x.at
 	if at.pos.Before(end) {

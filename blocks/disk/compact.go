@@ -154,6 +154,9 @@ type mover struct {
 
 func (m *mover) move(ctx context.Context) error {
 	x := m.s.index
+	if err := x.paid(); err != nil { // what the index does not know would be left behind
+		return err
+	}
 	if !x.isDropped(m.id) {
 		m.rest, m.busy = m.s.resting(m.gently), true // until it is known better
 		err := m.s.log.Scan(m.id, func(e seglog.Entry) error { return m.one(ctx, e) })

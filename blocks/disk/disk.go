@@ -36,8 +36,8 @@
 // A block found wrong is put aside: it is as good as absent, so that it is mended
 // by putting it again. When the disk is full or fails, nothing more is promised
 // until it works again, which needs no restart; reading goes on. An index that cannot
-// be written stays behind the log in memory, and is written when it can be. When the
-// index cannot be read, calls say so until the store is opened again.
+// be written stays behind the log in memory, and is written when it can be. When it
+// cannot be read calls say so until it can, and then it is brought up to the log.
 //
 // It does not decide what is kept: what is to be forgotten the caller says.
 // It has no quota.
@@ -72,7 +72,7 @@ type Config struct {
 
 	SegmentSize int64         // bytes after which a new segment begins; 0 is 256 MiB, at most 1 GiB
 	GroupTime   time.Duration // how long a write waits for others, at most; 0 is 2 ms
-	GroupBytes  int64         // bytes after which it waits no more; 0 is 8 MiB
+	GroupBytes  int64         // bytes after which it waits no more; 0 is 16 MiB
 
 	Rebuild  bool // throw the index away first
 	ReadOnly bool // change nothing but the index: for looking at a store whose daemon is not running

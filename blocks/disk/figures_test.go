@@ -207,8 +207,10 @@ func collectFigures(t *testing.T) {
 		defer cancel()
 		start := time.Now()
 		var err error
-		for hs := range slices.Chunk(dead, 128) { // as many as a collection forgets at a time
+		rest := s.Resting()
+		for hs := range slices.Chunk(dead, 128) { // as a collection does
 			err = errors.Join(err, s.Delete(t.Context(), hs...))
+			rest(t.Context())
 		}
 		if err == nil {
 			_, err = s.Compact(t.Context(), nil)

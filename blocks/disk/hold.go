@@ -77,6 +77,9 @@ func (s *Store) commit(ctx context.Context, what string, records func() ([]seglo
 	if err == nil {
 		err = s.room(s.cfg.Reserve / 4)
 	}
+	if err == nil {
+		err = s.index.paid()
+	}
 	var recs []seglog.Record
 	if err == nil {
 		recs, err = records()

@@ -136,6 +136,7 @@ type index struct {
 	segs   map[uint32]*tally // guarded by mu
 	at     cover             // guarded by mu
 	broken error             // guarded by mu; the database is behind what is in memory
+	owed   []owed            // guarded by mu; groups of the log that are not in it yet, the oldest first
 	freed  []freed           // guarded by mu; data that was just deleted
 
 	held   atomic.Int64 // blocks under at least one lease
@@ -334,9 +335,18 @@ func (x *index) sound() error {
 	if err := x.stuck(forAll); err != nil {
 		return err
 	}
+	return x.paid()
+}
+
+// paid enters what is owed, so that what is read of the index after it is what the log
+// said before.
+func (x *index) paid() error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.broken
+	if x.broken != nil {
+		return x.broken
+	}
+	return x.payLocked()
 }
 
 func segKey(id uint32) []byte { return binary.BigEndian.AppendUint32([]byte(bySeg), id) }

@@ -166,6 +166,9 @@ func (s *Store) put(ctx context.Context, bs []blocks.Block) error {
 		return err
 	}
 	for {
+		if err := s.index.paid(); err != nil {
+			return err
+		}
 		absent, err := s.absent(bs)
 		if err != nil {
 			return err
@@ -311,6 +314,9 @@ func (s *Store) Delete(ctx context.Context, hs ...mh.Multihash) error {
 func (s *Store) forget(ctx context.Context, hs []mh.Multihash) error {
 	mine, own, others := s.flights.begin(s.flights.dels, hs)
 	defer s.flights.end(s.flights.dels, hs, own)
+	if err := s.index.paid(); err != nil {
+		return err
+	}
 	var recs []seglog.Record
 	for i, h := range hs {
 		if !mine[i] {

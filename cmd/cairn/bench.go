@@ -49,6 +49,13 @@ so that the ratio says how steady the machine is.`),
 With --kubo the same bytes are then read through two Kubo daemons: added to one with
 1 MiB chunks and raw leaves, read from the other.`),
 		p.oneBench(bench{
+			name: "local", peers: 2, run: benchLocal, kubo: kuboLocal,
+			title: func(o benchFlags) string { return "put on one peer alone, synced to its disk" },
+		}, "Measure a put on one daemon alone", `Measure a put on one daemon alone, until it is synced to its disk.
+
+With --kubo the same bytes are then added to one Kubo daemon, with 1 MiB chunks and
+raw leaves. It is as it comes, and syncs nothing.`),
+		p.oneBench(bench{
 			name: "put", run: benchPut, kubo: kuboPut, sends: true,
 			title: func(o benchFlags) string {
 				return fmt.Sprintf("put with %d copies on other peers, each synced to its disk", o.replicas)

@@ -228,6 +228,15 @@ func kuboGet(ctx context.Context, k *kuboPair, o benchFlags, run int) (float64, 
 	return mbs(o.bytes, time.Since(began)), nil
 }
 
+// kuboLocal adds at one, in MB/s.
+func kuboLocal(ctx context.Context, k *kuboPair, o benchFlags, run int) (float64, error) {
+	began := time.Now()
+	if _, err := k.a.add(ctx, o, run); err != nil {
+		return 0, fmt.Errorf("kubo: %w", err)
+	}
+	return mbs(o.bytes, time.Since(began)), nil
+}
+
 // kuboPut adds at one and pins at the other, in MB/s.
 func kuboPut(ctx context.Context, k *kuboPair, o benchFlags, run int) (float64, error) {
 	began := time.Now()

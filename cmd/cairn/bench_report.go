@@ -32,7 +32,7 @@ func (s sample) String() string {
 // report is all runs and their medians.
 type report struct {
 	Type     string   `json:"type"` // bench
-	Name     string   `json:"name"` // net, put or get
+	Name     string   `json:"name"` // net, get, local or put
 	Size     int64    `json:"size"` // bytes a run
 	Replicas int      `json:"replicas,omitempty"`
 	Runs     []sample `json:"runs"`

@@ -122,6 +122,17 @@ func benchGet(ctx context.Context, b *benchNetwork, o benchFlags, i int) (s samp
 	})
 }
 
+// benchLocal puts at p0, for itself alone.
+func benchLocal(ctx context.Context, b *benchNetwork, o benchFlags, i int) (sample, error) {
+	ctx, cancel := context.WithTimeout(ctx, benchTime)
+	defer cancel()
+	return b.under(ctx, o, func() (float64, error) {
+		began := time.Now()
+		_, err := b.peers[0].Put(ctx, newStamped(o.bytes, i), blocks.PutOptions{Wait: blocks.WaitLocal, NoPlace: true}, nil)
+		return mbs(o.bytes, time.Since(began)), err
+	})
+}
+
 // benchPut puts through p0 and waits for all copies.
 func benchPut(ctx context.Context, b *benchNetwork, o benchFlags, i int) (sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, benchTime)

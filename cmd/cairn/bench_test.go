@@ -134,6 +134,10 @@ func TestKuboIsGivenTheSameWork(t *testing.T) {
 	if figure, err := kuboPut(ctx, &k, o, 4); err != nil || figure <= 0 || !bytes.Equal(got, want) {
 		t.Errorf("put: %v, %v, %d bytes", figure, err, len(got))
 	}
+	got = nil
+	if figure, err := kuboLocal(ctx, &k, o, 4); err != nil || figure <= 0 || !bytes.Equal(got, want) {
+		t.Errorf("local: %v, %v, %d bytes", figure, err, len(got))
+	}
 	if figure, err := kuboGet(ctx, &k, o, 4); err != nil || figure <= 0 {
 		t.Errorf("get: %v, %v", figure, err)
 	}

@@ -77,6 +77,7 @@ var contract = []contractLeaf{
 	{name: "cairn testnet demo"},
 	{name: "cairn bench net", args: "--size 1MiB --runs 1"},
 	{name: "cairn bench get", args: "--size 1MiB --runs 1"},
+	{name: "cairn bench local", args: "--size 1MiB --runs 1"},
 	{name: "cairn bench put", args: "--size 1MiB --runs 1 --replicas 1"},
 	{name: "cairn daemon", args: "--home home --network-profile testnet --api-listen 127.0.0.1:0 --gateway-listen 127.0.0.1:0", ends: `"state":"alone"`},
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -88,6 +89,9 @@ func nameOf(dir string) string {
 	return printable(strings.ToValidUTF8(name, "?"))
 }
 
+// tarBytes is how much of a tar is handed on at once: a file of a KiB makes four writes.
+const tarBytes = 256 << 10
+
 // sendTree sends what k packs, once. The tar is written by a goroutine that has ended
 // when sendTree returns.
 func (p *program) sendTree(ctx context.Context, c *client.Client, o putFlags, k *packer) error {
@@ -110,7 +114,12 @@ func (p *program) sendTree(ctx context.Context, c *client.Client, o putFlags, k 
 	packed := make(chan struct{})
 	go func() {
 		defer close(packed)
-		in.CloseWithError(k.pack(in)) // nil is the end
+		tar := bufio.NewWriterSize(in, tarBytes)
+		err := k.pack(tar)
+		if err == nil {
+			err = tar.Flush()
+		}
+		in.CloseWithError(err) // nil is the end
 	}()
 	var told time.Time
 	var telling sync.Mutex    // of told

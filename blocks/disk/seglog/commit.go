@@ -174,6 +174,7 @@ func (l *Log) allocate(total int64) {
 // put writes a group behind the end.
 func (l *Log) put(group []*request, total int64) (int64, error) {
 	f, base, off := l.head.file, uint32(l.end), l.end
+	sent := off // the disk has been told to write up to here
 	if l.end+total > l.ahead {
 		l.allocate(total)
 	}
@@ -208,6 +209,10 @@ func (l *Log) put(group []*request, total int64) (int64, error) {
 				off += int64(n)
 				if err != nil {
 					return 0, err
+				}
+				if total > staged && off-sent >= staged {
+					early(f, sent, off-sent)
+					sent = off
 				}
 			}
 			b = binary.LittleEndian.AppendUint32(b, r.sums[i])

@@ -24,7 +24,7 @@ type Config struct {
 	Log         *slog.Logger  // nil is silence
 	SegmentSize int64         // bytes after which a new segment begins; 0 is 256 MiB, at most 1 GiB
 	GroupTime   time.Duration // how long a group waits for more, at most; 0 is 2 ms
-	GroupBytes  int64         // bytes after which a group waits no more; 0 is 8 MiB
+	GroupBytes  int64         // bytes after which a group waits no more; 0 is 16 MiB
 	ReadOnly    bool          // nothing is written
 
 	// Apply is told of every group when it is on the disk, in the order of the
@@ -51,7 +51,7 @@ func (c Config) withDefaults() Config {
 		c.GroupTime = 2 * time.Millisecond
 	}
 	if c.GroupBytes <= 0 {
-		c.GroupBytes = 8 << 20
+		c.GroupBytes = 16 << 20
 	}
 	c.GroupBytes = min(c.GroupBytes, c.SegmentSize)
 	if c.Apply == nil {

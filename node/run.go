@@ -16,6 +16,9 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Go(func() error { return n.discover(ctx) })   // finds peers on the LAN
 	g.Go(func() error { return n.record.run(ctx) }) // puts the kept roots on record
 	g.Go(func() error { return n.tidy(ctx) })       // forgets what was read longest ago
+	if n.mender != nil {
+		g.Go(func() error { return n.mender.run(ctx) }) // brings what was read to holders that lacked it
+	}
 	if n.disk != nil {
 		g.Go(func() error { return n.disk.Run(ctx) }) // compacts the store and looks for rot
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/cairn-network/cairn/blocks"
@@ -28,6 +29,30 @@ func (n *Node) Get(ctx context.Context, path string) (*File, error) {
 		return nil, fmt.Errorf("get: %w", err)
 	}
 	return n.timed(f, opened), nil
+}
+
+// Leaves yields the blocks of the file that path names, with where in it they lie. It asks
+// for their parents alone.
+func (n *Node) Leaves(ctx context.Context, path string) iter.Seq2[blocks.Leaf, error] {
+	return func(yield func(blocks.Leaf, error) bool) {
+		ctx := under(ctx, path)
+		root, err := n.Resolve(ctx, path)
+		if err != nil {
+			yield(blocks.Leaf{}, fmt.Errorf("leaves: %w", err))
+			return
+		}
+		for l, err := range dag.Leaves(ctx, n.nodes(ctx), root) {
+			if errors.Is(err, dag.ErrDir) {
+				err = &blocks.PathError{Path: path, Offset: 0, Reason: "is a directory: name a file in it"}
+			}
+			if err != nil {
+				err = fmt.Errorf("leaves: %w", err)
+			}
+			if !yield(l, err) {
+				return
+			}
+		}
+	}
 }
 
 // under notes which root path begins with; what is wrong with path is said by others.

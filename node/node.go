@@ -63,6 +63,7 @@ type Node struct {
 	blocks blockservice.BlockService
 	fetch  *fetch.Fetcher
 	record *provider
+	mender *mender // nil: reads repair nothing
 	count  gauges
 	peers  string // file of remembered peers, or ""
 	log    *slog.Logger
@@ -198,7 +199,7 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 		return nil, err
 	}
 	n.stop = append(n.stop, n.bus.Close)
-	speak := wire.Config{Conduct: wire.NewConduct(n.shun), Caught: func(any) { n.Caught(PartWire) }, Log: log.With("part", "wire")}
+	speak := wire.Config{Conduct: wire.NewConduct(n.shun), Closer: n.closer, Caught: func(any) { n.Caught(PartWire) }, Log: log.With("part", "wire")}
 	client := wire.NewClient(p.Host, speak)
 	if p.Records != nil {
 		n.recs = replica.NewRecords(self, p.Records, n.router, client, replica.RecordsConfig{
@@ -215,7 +216,14 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 		PeerRate: cfg.rate(), Log: log.With("part", "replica"),
 	})
 	set.Store(n.set)
-	n.fetch = fetch.New(self, p.Store, n.router, client, fetch.Config{Width: 2 * cfg.Replica.R, Records: n.router, Log: log.With("part", "disk")})
+	var mend func(fetch.Found)
+	if cfg.Replica.Repair {
+		n.mender = newMender(n.router, client, log.With("part", "replica"))
+		mend = n.mender.add
+	}
+	n.fetch = fetch.New(self, p.Store, n.router, client, fetch.Config{
+		Width: 2 * cfg.Replica.R, Records: n.router, Named: n.router.Named, Mend: mend, Log: log.With("part", "disk"),
+	})
 	n.stop = append(n.stop, n.fetch.Close)
 	n.record = newProvider(n.router, p.Ledger, log.With("part", "records"))
 	n.blocks = fetch.BlockService(p.Store, n.fetch)

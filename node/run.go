@@ -21,6 +21,9 @@ func (n *Node) Run(ctx context.Context) error {
 		g.Go(func() error { return n.recs.Run(ctx) }) // keeps small signed records level among their keepers
 		g.Go(func() error { return n.renewing(ctx) }) // renews the leases of what is pinned here
 	}
+	if n.mender != nil {
+		g.Go(func() error { return n.mender.run(ctx) }) // brings what was read to holders that lacked it
+	}
 	if n.disk != nil {
 		g.Go(func() error { return n.disk.Run(ctx) }) // compacts the store and looks for rot
 	}

@@ -1,7 +1,8 @@
 // Package fetch gets one block from wherever it is:
 //
 //	local store → (one flight a block) → closest live members: the better of two, hedged,
-//	those that failed last → those who left a record that they have it → check → caller
+//	those that failed last → whom they name → a fresh lookup → those who left a record that
+//	they have it → check → caller
 //
 // It implements boxo's exchange.Interface with sessions, so that blockservice,
 // UnixFS and the gateway stand on it unchanged. What is fetched for the blockservice is
@@ -20,6 +21,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/cairn-network/cairn/blocks"
@@ -28,12 +30,14 @@ import (
 	mh "github.com/multiformats/go-multihash"
 )
 
-// Router says who should have a block.
+// Router says who should have a block: by what is known, or by a lookup made for the question.
 type Router interface {
 	Closest(ctx context.Context, h mh.Multihash, n int) (ids []peer.ID, exact bool, err error)
+	Afresh(ctx context.Context, h mh.Multihash, n int) (ids []peer.ID, err error)
 }
 
-// Peers asks one peer for one block and checks what it says.
+// Peers asks one peer for one block and checks what it says. An error for which
+// [blocks.IsNotFound] holds may have a method Closer that names others.
 type Peers interface {
 	Fetch(ctx context.Context, p peer.ID, c cid.Cid) (blocks.Block, error)
 }
@@ -55,6 +59,16 @@ type Config struct {
 
 	Records    Records       // asked when no member has a block; nil: nobody is
 	RecordTime time.Duration // for them to answer; 0 is 10 s
+
+	Named func(peer.AddrInfo) bool // notes the addresses of a peer that was named, and says whether it can be asked; nil: hints are not followed
+	Mend  func(Found)              // told of a block that somebody who was asked lacks; it must not wait; nil: nobody is
+}
+
+// Found is a block that one peer gave after others had said that they have not got it.
+type Found struct {
+	Block blocks.Block
+	From  peer.ID
+	Lack  []peer.ID
 }
 
 func (c Config) withDefaults() Config {
@@ -94,6 +108,7 @@ type Fetcher struct {
 	cfg     Config
 	flights flights
 	known   *standing
+	looking chan struct{} // a slot for each fresh lookup
 }
 
 var _ blocks.Getter = (*Fetcher)(nil)
@@ -102,7 +117,7 @@ var _ blocks.Getter = (*Fetcher)(nil)
 func New(self peer.ID, local blocks.Store, r Router, p Peers, cfg Config) *Fetcher {
 	cfg = cfg.withDefaults()
 	return &Fetcher{self: self, local: local, router: r, peers: p, cfg: cfg,
-		flights: flights{m: map[string]*flight{}, keeping: make(chan struct{}, keeping)}, known: newStanding(cfg.Rand)}
+		flights: flights{m: map[string]*flight{}, keeping: make(chan struct{}, keeping)}, known: newStanding(cfg.Rand), looking: make(chan struct{}, lookups)}
 }
 
 // Get gives the block c, from here or from the network.
@@ -145,44 +160,82 @@ func (f *Fetcher) get(ctx context.Context, c cid.Cid, s *session, keep func(bloc
 	return b, nil
 }
 
-// remote asks the closest members for c, and looks once more, wider, if none has
-// it; last it asks who is on record. A session asks those at once who helped it so.
+// remote asks the closest members for c, then those whom they name, then those whom a fresh
+// lookup shows, wider; last it asks who is on record. A session asks those at once who helped
+// it so.
 func (f *Fetcher) remote(ctx context.Context, c cid.Cid, s *session) (blocks.Block, error) {
-	var asked []peer.ID
+	t := newTrail(c, f.self)
 	var failed error // of a peer that could not say whether it has c
-	for _, width := range []int{f.cfg.Width, 2 * f.cfg.Width} {
-		near, _, err := f.router.Closest(ctx, c.Hash(), width)
-		if err != nil && len(asked) == 0 {
+	for _, closest := range []func(context.Context, mh.Multihash) ([]peer.ID, error){f.near, f.afresh} {
+		near, err := closest(ctx, c.Hash())
+		if err != nil && t.count() == 0 {
 			if ctx.Err() != nil {
 				return blocks.Block{}, fmt.Errorf("%s: %w", c, ctx.Err())
 			}
 			return blocks.Block{}, errors.Join(&blocks.MissError{CID: c}, err)
 		}
-		next := without(append(s.sources(), near...), append(asked, f.self))
-		if len(next) == 0 {
-			break
-		}
-		b, err := f.first(ctx, s.order(f.known.order(next, f.cfg.Spread)), c, s)
+		b, err := f.round(ctx, without(append(s.sources(), near...), t.asked), c, s, t)
 		if err == nil {
 			return b, nil
 		}
 		if !blocks.IsNotFound(err) {
 			failed = errors.Join(failed, err)
 		}
-		asked = append(asked, next...)
 	}
-	b, more, err := f.recorded(ctx, c, s, asked)
+	b, err := f.recorded(ctx, c, s, t)
 	if err == nil {
 		return b, nil
 	}
-	asked = append(asked, more...)
 	if ctx.Err() != nil {
-		return blocks.Block{}, fmt.Errorf("%s: asked %d peers: %w", c, len(asked), ctx.Err())
+		return blocks.Block{}, fmt.Errorf("%s: asked %d peers: %w", c, t.count(), ctx.Err())
 	}
 	if failed != nil {
-		return blocks.Block{}, fmt.Errorf("%s: asked %d peers: %w", c, len(asked), failed)
+		return blocks.Block{}, fmt.Errorf("%s: asked %d peers: %w", c, t.count(), failed)
 	}
-	return blocks.Block{}, &blocks.MissError{CID: c, Asked: len(asked)}
+	return blocks.Block{}, &blocks.MissError{CID: c, Asked: t.count()}
+}
+
+// near are the closest members, as far as is known.
+func (f *Fetcher) near(ctx context.Context, h mh.Multihash) ([]peer.ID, error) {
+	ids, _, err := f.router.Closest(ctx, h, f.cfg.Width)
+	return ids, err
+}
+
+// afresh looks once more and wider, for a few blocks at a time.
+func (f *Fetcher) afresh(ctx context.Context, h mh.Multihash) ([]peer.ID, error) {
+	select {
+	case f.looking <- struct{}{}:
+		defer func() { <-f.looking }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	return f.router.Afresh(ctx, h, 2*f.cfg.Width)
+}
+
+// round asks ps, and whom they name.
+func (f *Fetcher) round(ctx context.Context, ps []peer.ID, c cid.Cid, s *session, t *trail) (blocks.Block, error) {
+	if len(ps) == 0 {
+		return blocks.Block{}, blocks.NotFound(c)
+	}
+	b, err := f.first(ctx, s.order(f.known.order(ps, f.cfg.Spread)), c, s, t)
+	if err == nil || ctx.Err() != nil {
+		return b, err
+	}
+	found, other := f.hinted(ctx, c, s, t)
+	if other == nil || blocks.IsNotFound(err) {
+		return found, other
+	}
+	return b, err
+}
+
+// lookups is how many blocks that nobody near has may be looked up at a time.
+const lookups = 4
+
+// mend tells of who lacks b.
+func (f *Fetcher) mend(b blocks.Block, from peer.ID, t *trail) {
+	if f.cfg.Mend != nil && len(t.lack) > 0 {
+		f.cfg.Mend(Found{b, from, slices.Clone(t.lack)})
+	}
 }
 
 // recordsMost is how many peers on record are asked for one block.
@@ -190,28 +243,26 @@ const recordsMost = 8
 
 // recorded asks those who are on record for c and were not asked before. That they
 // do not answer says nothing of c: records outlive those who left them.
-func (f *Fetcher) recorded(ctx context.Context, c cid.Cid, s *session, asked []peer.ID) (b blocks.Block, more []peer.ID, err error) {
+func (f *Fetcher) recorded(ctx context.Context, c cid.Cid, s *session, t *trail) (b blocks.Block, err error) {
 	if f.cfg.Records == nil {
-		return b, nil, blocks.NotFound(c)
+		return b, blocks.NotFound(c)
 	}
 	look, cancel := context.WithTimeout(ctx, f.cfg.RecordTime)
 	defer cancel()
 	var ids []peer.ID
 	for _, of := range s.onRecord(c) {
-		if ids, err = f.cfg.Records.Providers(look, of.Hash(), recordsMost+len(asked)); err != nil {
-			return b, nil, err
+		if ids, err = f.cfg.Records.Providers(look, of.Hash(), recordsMost+t.count()); err != nil {
+			return b, err
 		}
-		if ids = without(ids, append(asked, f.self)); len(ids) > 0 {
+		if ids = without(ids, t.asked); len(ids) > 0 {
 			break
 		}
 	}
-	more = ids
-	more = more[:min(len(more), recordsMost)]
-	b, from, err := f.firstFrom(ctx, more, c, s)
+	b, from, err := f.firstFrom(ctx, ids[:min(len(ids), recordsMost)], c, s, t)
 	if err == nil {
 		s.helped(from)
 	}
-	return b, more, err
+	return b, err
 }
 
 func without(ps, not []peer.ID) (out []peer.ID) {
@@ -230,13 +281,14 @@ func without(ps, not []peer.ID) (out []peer.ID) {
 
 // first asks ps in turn, the next one as soon as one says no or is slower than
 // the hedge, and takes the first good answer.
-func (f *Fetcher) first(ctx context.Context, ps []peer.ID, c cid.Cid, s *session) (blocks.Block, error) {
-	b, _, err := f.firstFrom(ctx, ps, c, s)
+func (f *Fetcher) first(ctx context.Context, ps []peer.ID, c cid.Cid, s *session, t *trail) (blocks.Block, error) {
+	b, _, err := f.firstFrom(ctx, ps, c, s, t)
 	return b, err
 }
 
 // firstFrom is first, and says who gave the answer.
-func (f *Fetcher) firstFrom(ctx context.Context, ps []peer.ID, c cid.Cid, s *session) (blocks.Block, peer.ID, error) {
+func (f *Fetcher) firstFrom(ctx context.Context, ps []peer.ID, c cid.Cid, s *session, t *trail) (blocks.Block, peer.ID, error) {
+	t.asked = append(t.asked, ps...)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	type answer struct {
@@ -284,8 +336,10 @@ func (f *Fetcher) firstFrom(ctx context.Context, ps []peer.ID, c cid.Cid, s *ses
 			case a.err == nil:
 				f.known.gave(a.from, len(a.b.RawData()), a.took)
 				s.gave(a.from)
+				f.mend(a.b, a.from, t)
 				return a.b, a.from, nil
 			case blocks.IsNotFound(a.err):
+				t.missed(a.from, a.err)
 				f.known.lacked(a.from)
 				s.lacked(a.from)
 			case ctx.Err() == nil:

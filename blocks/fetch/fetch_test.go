@@ -22,6 +22,11 @@ func (n near) Closest(_ context.Context, _ mh.Multihash, k int) ([]peer.ID, bool
 	return n[:min(k, len(n))], true, nil
 }
 
+func (n near) Afresh(ctx context.Context, h mh.Multihash, k int) ([]peer.ID, error) {
+	ids, _, err := n.Closest(ctx, h, k)
+	return ids, err
+}
+
 type says map[peer.ID]func(context.Context) (blocks.Block, error)
 
 func (s says) Fetch(ctx context.Context, p peer.ID, _ cid.Cid) (blocks.Block, error) {

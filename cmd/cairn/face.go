@@ -34,6 +34,11 @@ func (f *face) List(ctx context.Context, path string) iter.Seq2[blocks.Entry, er
 	return f.n.List(ctx, path)
 }
 
+// Leaves yields the blocks of a file.
+func (f *face) Leaves(ctx context.Context, path string) iter.Seq2[blocks.Leaf, error] {
+	return f.n.Leaves(ctx, path)
+}
+
 // Stat says what path names.
 func (f *face) Stat(ctx context.Context, path string) (blocks.Stat, error) {
 	return f.n.Stat(ctx, path)

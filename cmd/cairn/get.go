@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -25,8 +24,9 @@ func (p *program) getCmd() *cobra.Command {
 		Use:   "get PATH",
 		Short: "Write a file or a tree of the network to disk",
 		Long: `Write a file or a tree of the network to disk, under the last name of its path or
-under its CID. It appears when it is whole: a get that fails leaves nothing. Nothing is
-written outside of the tree's own directory, and nothing that is there is overwritten
+under its CID. It appears when it is whole. A get that is cut off after a MiB or more leaves
+.cairn-CID.part beside it: the same get goes on from there, after checking all of it. Nothing
+is written outside of the tree's own directory, and nothing that is there is overwritten
 without --force, which writes into a directory that is there.
 
 PATH is a CID, CID/a/b, /ipfs/CID/a/b, ipfs://CID/a/b or the address of a gateway page.`,
@@ -84,6 +84,7 @@ type got struct {
 	File  string  `json:"file"`
 	Size  int64   `json:"size"`
 	Files int     `json:"files,omitempty"` // of a tree
+	Kept  int64   `json:"kept,omitempty"`  // bytes of size that a get which was cut off had left
 	Took  float64 `json:"took"`
 }
 
@@ -93,24 +94,21 @@ func (p *program) get(ctx context.Context, c *client.Client, path, output string
 	if err != nil {
 		return err
 	}
-	var n int64
+	var n, kept int64
 	files, summary := 0, p.out
 	if s.Kind != blocks.KindFile && output == "-" {
 		return usagef("get: %s is no file: it cannot be written to standard output", printable(path))
 	}
 	if s.Kind != blocks.KindFile {
 		if output, err = target(path, output); err == nil {
-			files, n, err = p.getTree(ctx, c, s, output, force)
+			files, n, kept, err = p.getTree(ctx, c, s, output, force)
 		}
 	} else if output == "-" {
 		summary = p.err
 		n, err = p.fetch(ctx, c, p.out, path, 0, 0)
 	} else {
 		if output, err = target(path, output); err == nil {
-			err = save(output, force, func(w io.Writer) (err error) {
-				n, err = p.fetch(ctx, c, w, path, 0, 0)
-				return err
-			})
+			n, kept, err = p.save(ctx, c, s.CID, path, output, force)
 		}
 	}
 	if err != nil {
@@ -118,8 +116,11 @@ func (p *program) get(ctx context.Context, c *client.Client, path, output string
 	}
 	took := time.Since(began).Seconds()
 	if p.json {
-		writeJSON(summary, got{"summary", path, output, n, files, took})
+		writeJSON(summary, got{"summary", path, output, n, files, kept, took})
 		return nil
+	}
+	if kept > 0 {
+		p.note("%s of it were here already", size(kept))
 	}
 	if s.Kind == blocks.KindDir {
 		p.note("%s  %s  %s in %.2f s, verified", printable(output), count(files, "file"), size(n), took)
@@ -190,45 +191,6 @@ func lastName(path string) string {
 		name, _, _ = strings.Cut(name, ".ipfs.") // CID.ipfs.host
 	}
 	return name
-}
-
-// save lets write fill a file that appears whole or not at all. What is no plain
-// file, such as a pipe, is written to as it is.
-func save(file string, force bool, write func(io.Writer) error) (err error) {
-	switch info, err := os.Stat(file); {
-	case err == nil && !info.Mode().IsRegular():
-		return saveTo(file, os.O_WRONLY, write)
-	case err == nil && !force:
-		return fmt.Errorf("get: %s is there already: give another name with -o, or --force", file)
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("get: %w", err)
-	}
-	name := filepath.Join(filepath.Dir(file), ".cairn-"+rand.Text()[:10]+".part")
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, ignoreMissing(os.Remove(name)))
-		}
-	}()
-	if err := saveTo(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, write); err != nil {
-		return err
-	}
-	if err := os.Rename(name, file); err != nil {
-		return fmt.Errorf("get: %w", err)
-	}
-	return nil
-}
-
-// saveTo opens a new file as the user's umask has it, and syncs it.
-func saveTo(name string, flags int, write func(io.Writer) error) error {
-	f, err := os.OpenFile(name, flags, 0o666)
-	if err != nil {
-		return fmt.Errorf("get: %w", err)
-	}
-	err = write(f)
-	if err == nil && flags&os.O_CREATE != 0 {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
 }
 
 func ignoreMissing(err error) error {

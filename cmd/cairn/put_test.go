@@ -2,11 +2,7 @@ package main
 
 import (
 	"bytes"
-	"errors"
-	"io"
-	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/cairn-network/cairn/blocks"
@@ -71,51 +67,6 @@ func TestGetNamesTheFileAfterItsPath(t *testing.T) {
 	if got, err := target("bafkqaaa/x", dir); err != nil || got != filepath.Join(dir, "x") {
 		t.Errorf("into a directory: got %q, %v", got, err)
 	}
-}
-
-func TestFailedGetLeavesNothing(t *testing.T) {
-	dir := t.TempDir()
-	file := filepath.Join(dir, "file")
-	broken := errors.New("broken")
-	half := func(w io.Writer) error {
-		_, err := io.WriteString(w, "half")
-		return errors.Join(err, broken)
-	}
-	whole := func(w io.Writer) error {
-		_, err := io.WriteString(w, "whole")
-		return err
-	}
-	check := func(want ...string) {
-		t.Helper()
-		entries, err := os.ReadDir(dir)
-		if err != nil || len(entries) != len(want) {
-			t.Fatalf("got %v, %v, want %q", entries, err, want)
-		}
-		for i, w := range want {
-			if data, err := os.ReadFile(filepath.Join(dir, entries[i].Name())); err != nil || string(data) != w {
-				t.Errorf("got %q, %v, want %q", data, err, w)
-			}
-		}
-	}
-	if err := save(file, false, half); !errors.Is(err, broken) {
-		t.Errorf("got %v, want it to be broken", err)
-	}
-	check()
-	if err := save(file, false, whole); err != nil {
-		t.Fatal(err)
-	}
-	check("whole")
-	if err := save(file, false, whole); err == nil || !strings.Contains(err.Error(), "--force") {
-		t.Errorf("got %v, want a refusal", err)
-	}
-	if err := save(file, true, half); !errors.Is(err, broken) {
-		t.Errorf("got %v, want it to be broken", err)
-	}
-	check("whole")
-	if err := save(file, true, whole); err != nil {
-		t.Error(err)
-	}
-	check("whole")
 }
 
 func TestMeterIsSilentWhereNobodyLooks(t *testing.T) {

@@ -108,6 +108,7 @@ func (s *server) routes() []route {
 		{"GET", "/api/v1/jobs", s.jobsRoute},
 		{"GET", "/api/v1/get", s.get},
 		{"GET", "/api/v1/ls", s.ls},
+		{"GET", "/api/v1/leaves", s.leaves},
 		{"GET", "/api/v1/stat", s.stat},
 		{"GET", "/api/v1/pins", s.pins},
 		{"POST", "/api/v1/pins", s.pin},

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"iter"
 	"net/http"
 	"time"
 
@@ -30,6 +31,22 @@ func (l EntryLine) Parse() (blocks.Entry, error) {
 	return blocks.Entry{Name: l.Name, CID: c, Kind: blocks.Kind(l.Type), Size: l.Size, Target: l.Target}, err
 }
 
+// LeafLine is one block of a file.
+type LeafLine struct {
+	CID    string `json:"cid"`
+	Offset int64  `json:"offset"`
+	Size   int64  `json:"size"`
+}
+
+// NewLeaf makes l ready to be written.
+func NewLeaf(l blocks.Leaf) LeafLine { return LeafLine{text(l.CID), l.Offset, l.Size} }
+
+// Parse undoes NewLeaf.
+func (l LeafLine) Parse() (blocks.Leaf, error) {
+	c, err := parse(l.CID)
+	return blocks.Leaf{CID: c, Offset: l.Offset, Size: l.Size}, err
+}
+
 // Stat is a blocks.Stat whose CID is written as a string.
 type Stat struct {
 	CID    string `json:"cid"`
@@ -53,7 +70,15 @@ func (s Stat) Parse() (blocks.Stat, error) {
 
 // ls answers with the entries of a directory, one a line, as they are found. What
 // fails before the first is a problem.
-func (s *server) ls(w http.ResponseWriter, r *http.Request) {
+func (s *server) ls(w http.ResponseWriter, r *http.Request) { listing(s, w, r, s.n.List, NewEntry) }
+
+// leaves answers with the blocks of a file, as ls does with the entries of a directory.
+func (s *server) leaves(w http.ResponseWriter, r *http.Request) {
+	listing(s, w, r, s.n.Leaves, NewLeaf)
+}
+
+// listing answers with what list yields of a path.
+func listing[T, L any](s *server, w http.ResponseWriter, r *http.Request, list func(context.Context, string) iter.Seq2[T, error], line func(T) L) {
 	p := query(r, "path")
 	name := p.path()
 	if p.err != nil {
@@ -72,7 +97,7 @@ func (s *server) ls(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	var flushed time.Time
-	for e, err := range s.n.List(ctx, name) {
+	for e, err := range list(ctx, name) {
 		if err != nil && !begun {
 			s.fail(w, r, because(ctx, err))
 			return
@@ -86,7 +111,7 @@ func (s *server) ls(w http.ResponseWriter, r *http.Request) {
 			_ = enc.Encode(lineOf(because(ctx, err))) // a client that has left takes none
 			return
 		}
-		if enc.Encode(NewEntry(e)) != nil {
+		if enc.Encode(line(e)) != nil {
 			return
 		}
 		if due {

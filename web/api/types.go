@@ -20,6 +20,8 @@ type Node interface {
 	PutTree(ctx context.Context, items iter.Seq2[blocks.Item, error], o blocks.PutOptions, tell func(blocks.Progress)) (blocks.Receipt, error)
 	// List yields the entries of the directory that path names, as they are found.
 	List(ctx context.Context, path string) iter.Seq2[blocks.Entry, error]
+	// Leaves yields the blocks of the file that path names, in their order.
+	Leaves(ctx context.Context, path string) iter.Seq2[blocks.Leaf, error]
 	// Stat says what path names.
 	Stat(ctx context.Context, path string) (blocks.Stat, error)
 	// Pins yields the roots that are wanted here.

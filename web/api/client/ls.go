@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -16,38 +17,50 @@ import (
 // List yields the entries of the directory that path names, as the peer finds them.
 // Names are a stranger's: who makes files of them calls [blocks.CheckName].
 func (c *Client) List(ctx context.Context, path string) iter.Seq2[blocks.Entry, error] {
-	return func(yield func(blocks.Entry, error) bool) {
-		fail := func(err error) { yield(blocks.Entry{}, err) }
-		res, err := c.do(ctx, call{method: http.MethodGet, path: "/api/v1/ls", query: url.Values{"path": {path}}})
+	return listing(ctx, c, "/api/v1/ls", path, api.EntryLine.Parse)
+}
+
+// Leaves yields the blocks of the file that path names, in their order.
+func (c *Client) Leaves(ctx context.Context, path string) iter.Seq2[blocks.Leaf, error] {
+	return listing(ctx, c, "/api/v1/leaves", path, api.LeafLine.Parse)
+}
+
+// listing yields what route answers of path, parsed line by line.
+func listing[T, L any](ctx context.Context, c *Client, route, path string, parse func(L) (T, error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		res, err := c.do(ctx, call{method: http.MethodGet, path: route, query: url.Values{"path": {path}}})
 		if err != nil {
-			fail(err)
+			yield(none, err)
 			return
 		}
 		defer res.Body.Close()
 		if kind := res.Header.Get("Content-Type"); kind != "application/x-ndjson" {
-			fail(stranger(res.StatusCode, "answers "+kind))
+			yield(none, stranger(res.StatusCode, "answers "+kind))
 			return
 		}
 		for lines := json.NewDecoder(res.Body); ; {
-			var line struct {
-				api.EntryLine
-				Code, Message, Hint string // of an api.ErrorLine
-			}
-			err := lines.Decode(&line)
+			var raw json.RawMessage
+			err := lines.Decode(&raw)
 			if err == io.EOF { //nolint:errorlint // Decode says EOF itself
 				return
 			}
-			if err == nil && line.Type == api.LineError {
-				err = &Error{Status: http.StatusOK, Code: line.Code, Title: line.Code, Detail: line.Message, Hint: line.Hint}
-			} else if err != nil {
-				err = fmt.Errorf("client: list: %w", err)
-			}
-			var e blocks.Entry
+			var end api.ErrorLine
+			var line L
 			if err == nil {
-				e, err = line.Parse()
+				err = errors.Join(json.Unmarshal(raw, &end), json.Unmarshal(raw, &line))
 			}
 			if err != nil {
-				fail(err)
+				err = fmt.Errorf("client: list: %w", err)
+			} else if end.Type == api.LineError {
+				err = &Error{Status: http.StatusOK, Code: end.Code, Title: end.Code, Detail: end.Message, Hint: end.Hint}
+			}
+			var e T
+			if err == nil {
+				e, err = parse(line)
+			}
+			if err != nil {
+				yield(none, err)
 				return
 			}
 			if !yield(e, nil) {

@@ -41,6 +41,7 @@ func (f *trees) PutTree(_ context.Context, items iter.Seq2[blocks.Item, error], 
 	}
 	return blocks.Receipt{Root: leaf, Name: o.Name}, nil
 }
+func (f *trees) Leaves(context.Context, string) iter.Seq2[blocks.Leaf, error] { return nil }
 func (f *trees) List(_ context.Context, path string) iter.Seq2[blocks.Entry, error] {
 	return func(yield func(blocks.Entry, error) bool) {
 		for _, e := range entries {

@@ -1,0 +1,100 @@
+package fetch
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/cairn-network/cairn/blocks"
+	"github.com/cairn-network/cairn/dht/keyspace"
+	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+// The most peers that are asked for one block because somebody who lacks it named them, and
+// how many of them one peer may name.
+const (
+	hintsMost = 8
+	hintsEach = 3
+)
+
+// hint is what an error of [Peers] may say besides: who may have a block.
+type hint interface {
+	error
+	Closer() []peer.AddrInfo
+}
+
+// trail is what one search for a block has come by:
+//
+//	asked → miss, with hints → nearer to the key than who gave them? → asked …
+//
+// Each step must lead nearer and nobody is asked twice, so that there is no way round in a
+// circle; made up peers are bounded besides.
+type trail struct {
+	key    keyspace.Key
+	asked  []peer.ID
+	lack   []peer.ID       // answered that they have not got it
+	named  []peer.AddrInfo // by those, and not asked
+	follow int             // hints that may still be followed
+}
+
+func newTrail(c cid.Cid, self peer.ID) *trail {
+	return &trail{key: keyspace.OfHash(c.Hash()), asked: []peer.ID{self}, follow: hintsMost}
+}
+
+// count is how many peers were asked.
+func (t *trail) count() int { return len(t.asked) - 1 }
+
+// missed notes that p has not got the block, and whom it names.
+func (t *trail) missed(p peer.ID, err error) {
+	t.lack = append(t.lack, p)
+	var h hint
+	if !errors.As(err, &h) {
+		return
+	}
+	n, own := 0, keyspace.OfPeer(p)
+	for _, ai := range h.Closer() {
+		known := slices.ContainsFunc(t.named, func(o peer.AddrInfo) bool { return o.ID == ai.ID })
+		if n < hintsEach && !known && keyspace.Closer(t.key, keyspace.OfPeer(ai.ID), own) < 0 {
+			n++
+			t.named = append(t.named, ai)
+		}
+	}
+}
+
+// next takes those named that were not asked, nearest first.
+func (t *trail) next(known func(peer.AddrInfo) bool) (ids []peer.ID) {
+	slices.SortStableFunc(t.named, func(a, b peer.AddrInfo) int {
+		return keyspace.Closer(t.key, keyspace.OfPeer(a.ID), keyspace.OfPeer(b.ID))
+	})
+	for _, ai := range t.named {
+		if t.follow > 0 && !slices.Contains(t.asked, ai.ID) && known(ai) {
+			t.follow--
+			ids = append(ids, ai.ID)
+		}
+	}
+	t.named = nil
+	return ids
+}
+
+// hinted asks those whom others named, and whom those name in turn.
+func (f *Fetcher) hinted(ctx context.Context, c cid.Cid, s *session, t *trail) (blocks.Block, error) {
+	var failed error
+	for f.cfg.Named != nil && ctx.Err() == nil {
+		next := t.next(f.cfg.Named)
+		if len(next) == 0 {
+			break
+		}
+		b, err := f.first(ctx, next, c, s, t)
+		if err == nil {
+			return b, nil
+		}
+		if !blocks.IsNotFound(err) {
+			failed = errors.Join(failed, err)
+		}
+	}
+	if failed != nil {
+		return blocks.Block{}, failed
+	}
+	return blocks.Block{}, blocks.NotFound(c)
+}

@@ -1,0 +1,80 @@
+package node_test
+
+import (
+	"bytes"
+	"io"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cairn-network/cairn/blocks"
+	"github.com/cairn-network/cairn/blocks/blockstest"
+	"github.com/cairn-network/cairn/node"
+	"github.com/cairn-network/cairn/node/nodetest"
+)
+
+// copiesAfterReading puts a file, loses it at all of its holders but one and lets the others
+// read it: how many of the copies that were lost are there again?
+func copiesAfterReading(t *testing.T, change func(*node.Config)) (again, lost int) {
+	const r, author = 3, 0
+	cfg := nodetest.Config()
+	cfg.Replica.R = r
+	change(&cfg)
+	w := nodetest.New(t, 8, cfg)
+	data := blockstest.Random(1, 1000)
+	rc, err := w.Nodes[author].Put(t.Context(), bytes.NewReader(data), blocks.PutOptions{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var without []int
+	for _, i := range w.Holders(rc.Root) {
+		if i != author && len(without) < r-1 {
+			without = append(without, i)
+			if err := w.Mem[i].Delete(t.Context(), rc.Root.Hash()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for i := range w.Nodes {
+		if slices.Contains(without, i) || slices.Contains(w.Holders(rc.Root), i) {
+			continue
+		}
+		f, err := w.Nodes[i].Get(t.Context(), rc.Root.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(f); err != nil || !bytes.Equal(got, data) {
+			t.Fatalf("%d bytes, %v", len(got), err)
+		}
+		_ = f.Close()
+	}
+	time.Sleep(500 * time.Millisecond) // the holders' own rounds are 10 s apart
+	for _, i := range without {
+		if h, _ := w.Mem[i].Has(t.Context(), rc.Root.Hash()); h {
+			again++
+		}
+	}
+	return again, len(without)
+}
+
+// A get that finds holders without a block brings it to them. The control repairs
+// nothing.
+func TestAGetMendsWhatItFindsMissing(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(*node.Config)
+		mended bool
+	}{
+		"mended":  {func(*node.Config) {}, true},
+		"control": {func(c *node.Config) { c.Replica.Repair = false }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				again, lost := copiesAfterReading(t, tt.change)
+				if lost == 0 || (again > 0) != tt.mended {
+					t.Errorf("%d of %d copies that were lost came back", again, lost)
+				}
+			})
+		})
+	}
+}

@@ -71,7 +71,7 @@ func TestReliability(t *testing.T) {
 		id  string
 		run func(*testing.T, *sheet)
 	}{
-		{"S-01", killAtOnce}, {"S-02", waves},
+		{"S-01", killAtOnce}, {"S-02", waves}, {"S-03", churn},
 	} {
 		t.Run(x.id, func(t *testing.T) { x.run(t, s) })
 	}

@@ -137,3 +137,7 @@ func LossInChurn(r int, away, back, hours float64) float64 {
 	}
 	return -math.Expm1(-hours / mean)
 }
+
+// Gone is the share of the first members that have gone after hours, of which each goes
+// at the rate of away an hour.
+func Gone(away, hours float64) float64 { return -math.Expm1(-away * hours) }

@@ -143,7 +143,10 @@ func (w *World) vacate(m *member, known, due time.Time) {
 		if at < 0 || e.lost {
 			continue
 		}
-		delete(w.check.open, seatOf(int32(i), m))
+		if w.isOpen(seatOf(int32(i), m)) {
+			delete(w.check.open, seatOf(int32(i), m))
+			w.check.tally.Needed--
+		}
 		before := 0
 		for _, k := range e.near[:at] {
 			if w.settled(w.members[k]) {
@@ -159,12 +162,17 @@ func (w *World) vacate(m *member, known, due time.Time) {
 	}
 }
 
+func (w *World) isOpen(seat uint64) bool {
+	_, ok := w.check.open[seat]
+	return ok
+}
+
 // call notes that m should have the block i, unless it has. The caller holds mu.
 func (w *World) call(i int32, m *member, known, due time.Time) {
 	if slices.Contains(w.entries[i].holders, m.n) {
 		return
 	}
-	if _, ok := w.check.open[seatOf(i, m)]; !ok {
+	if !w.isOpen(seatOf(i, m)) {
 		w.check.open[seatOf(i, m)] = vacancy{known, due}
 		w.check.tally.Needed++
 	}
@@ -188,8 +196,17 @@ func (w *World) claim(m *member) {
 		if at := slices.Index(e.near, m.n); at < 0 || e.lost {
 			continue
 		}
-		if slices.Contains(w.seats(e, w.cfg.R), m) {
-			w.call(int32(i), m, time.Now(), time.Now())
+		near := w.seats(e, w.cfg.R+1)
+		if !slices.Contains(near[:min(w.cfg.R, len(near))], m) {
+			continue
+		}
+		w.call(int32(i), m, time.Now(), time.Now())
+		if len(near) <= w.cfg.R {
+			continue
+		}
+		if seat := seatOf(int32(i), near[w.cfg.R]); w.isOpen(seat) { // nobody's any more
+			delete(w.check.open, seat)
+			w.check.tally.Needed--
 		}
 	}
 }
@@ -199,6 +216,18 @@ func (w *World) Lost() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.check.lost
+}
+
+// Deaths is how many members are gone for ever.
+func (w *World) Deaths() (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, m := range w.members {
+		if m.gone {
+			n++
+		}
+	}
+	return n
 }
 
 // Copies counts the blocks by how many members that are up have them.

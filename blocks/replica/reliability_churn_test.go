@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/blocks/replica"
 	"github.com/cairn-network/cairn/blocks/replica/replicatest"
 )
@@ -70,8 +71,15 @@ func churn(t *testing.T, s *sheet) {
 		}
 		heard50, due50 := w.Times(0.5)
 		heard99, due99 := w.Times(0.99)
-		empty := heard50.Hours() // for which a seat is empty, as it was measured
-		add(lost, float64(w.Lost()), "<=", 0, fmt.Sprintf("%.2g where a seat is empty for %.3g min", float64(count)*replicatest.LossInChurn(5, rate, empty, float64(x.hours)), 60*empty))
+		grace, urgent := 30*time.Minute, 95*time.Second // found out after 35 s, acted on after 60
+		if cfg.Grace != 0 {
+			grace = cfg.Grace
+		}
+		if x.name == "testnet timing" {
+			urgent = 4 * time.Second
+		}
+		share := replicatest.LossInChurn(5, rate, (grace + urgent).Hours(), urgent.Hours(), blocks.Quorum, float64(x.hours))
+		add(lost, float64(w.Lost()), "<=", 0, fmt.Sprintf("%.2g", float64(count)*share))
 		add("reads found at the first try", float64(found)/float64(reads), ">=", 0.999, "")
 		add("seats without their copy at the end", float64(open), "<=", 0, "0")
 		add("repair s after the grace, p50", due50.Seconds(), "<=", 90, fmt.Sprintf("%.3g s after detection", heard50.Seconds()))

@@ -78,7 +78,7 @@ func (c carrier) reach(ctx context.Context, p peer.ID) (*contact, error) {
 func (w *World) reaches(a, b *member) bool {
 	cut := w.cut != nil && w.healAt.IsZero() && w.cut(int(a.n), int(b.n))
 	blind := w.blind != nil && (w.blind(int(a.n), int(b.n)) || w.blind(int(b.n), int(a.n)))
-	return a.up && b.up && !a.hung && !b.hung && !cut && !blind
+	return a.up && b.up && !cut && !blind
 }
 
 // back brings the answer, if both sides are still there.

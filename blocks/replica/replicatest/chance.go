@@ -126,12 +126,16 @@ func binomial(n, k int, p float64) float64 {
 
 // LossInChurn is the expected share of blocks lost in the given hours when each holder
 // goes for ever at the rate of away an hour and each missing copy takes back hours to
-// come: a birth and death chain whose last state is never left.
-func LossInChurn(r int, away, back, hours float64) float64 {
+// come, or urgent hours where fewer than low are left: a birth and death chain whose
+// last state is never left.
+func LossInChurn(r int, away, back, urgent float64, low int, hours float64) float64 {
 	h, mean := 0.0, 0.0 // from j missing copies to j+1, and summed
 	for j := range r {
 		b := float64(r-j) * away
 		d := float64(j) / back
+		if r-j < low {
+			d = float64(j) / urgent
+		}
 		h = (1 + d*h) / b
 		mean += h
 	}

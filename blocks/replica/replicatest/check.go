@@ -15,6 +15,7 @@ type Tally struct {
 	Asked     int // keys in questions of what another has
 	Offered   int // blocks offered for repair
 	Had       int // of these, blocks that the other had
+	Urgent    int // of these, blocks with so few copies that no grace is waited for
 	Refused   int // of these, blocks that the other did not want for another reason
 	Sent      int // blocks sent for repair
 	Twice     int // of these, blocks that were there when they came
@@ -64,6 +65,11 @@ func (w *World) offered(why wire.Reason, items []wire.Item, verdicts []wire.Stat
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.check.tally.Offered += len(items)
+	for i := range items {
+		if items[i].Urgent {
+			w.check.tally.Urgent++
+		}
+	}
 	for _, v := range verdicts {
 		switch v {
 		case 0:
@@ -112,7 +118,7 @@ func (w *World) went(m *member, i int32) {
 	if at < 0 {
 		return
 	}
-	if e.holders = slices.Delete(e.holders, at, at+1); len(e.holders) == 0 && !e.lost && !m.outside {
+	if e.holders = slices.Delete(e.holders, at, at+1); len(e.holders) == 0 && !e.lost {
 		e.lost = true
 		w.check.lost++
 	}
@@ -261,6 +267,27 @@ func (w *World) Short() (n int) {
 		}
 	}
 	return n
+}
+
+// Missing counts the copies that are missing on the R closest members of one side, if
+// that were the network.
+func (w *World) Missing(side func(n int) bool) (missing int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, e := range w.entries {
+		n, has := 0, 0
+		for _, k := range e.near {
+			if m := w.members[k]; n < w.cfg.R && w.settled(m) && side(int(k)) {
+				if n++; slices.Contains(e.holders, k) {
+					has++
+				}
+			}
+		}
+		if slices.ContainsFunc(e.holders, func(k int32) bool { return side(int(k)) }) { // else nobody there can give it
+			missing += n - has
+		}
+	}
+	return missing
 }
 
 // Blocks is how many blocks there are, lost ones too.

@@ -63,8 +63,8 @@ func (w *World) list(m *member) {
 		at, _ := slices.BinarySearchFunc(e.near, m, func(n int32, m *member) int {
 			return keyspace.Closer(e.key, w.members[n].key, m.key)
 		})
-		if at == len(e.near) && len(e.near) < len(w.listed) {
-			continue // others may be between
+		if at == listLong || at == len(e.near) && len(e.near) < len(w.listed) {
+			continue // too far, or others may be between
 		}
 		if len(e.near) == listLong {
 			e.near = e.near[:listLong-1]

@@ -111,7 +111,6 @@ type member struct {
 	up, gone     bool
 	now, before  turn // the last two changes between up and down
 	born         time.Time
-	hung         bool
 	slow         int64     // times less bandwidth; 0 is 1
 	sends, takes time.Time // when its line is free
 	starts       int
@@ -327,11 +326,11 @@ func (w *World) Blind(f func(from, to int) bool) {
 	w.blind = f
 }
 
-// Slow gives a member's line only a part of its bandwidth; a hung one answers nothing.
-func (w *World) Slow(n int, times int64, hung bool) {
+// Slow gives a member's line so many times less bandwidth.
+func (w *World) Slow(n int, times int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.members[n].slow, w.members[n].hung = times, hung
+	w.members[n].slow = times
 }
 
 // Live gives the numbers of the members that are up.
@@ -417,4 +416,29 @@ func (w *World) lease(root blocks.Block, size int64) blocks.Lease {
 		panic(err) // its own key signs
 	}
 	return l
+}
+
+// Publish starts a peer that is no member, which puts bs under l. It gives the peer's
+// number, by which it is stopped or killed, and the placement.
+func (w *World) Publish(bs []blocks.Block, l blocks.Lease) (int, *replica.Job, error) {
+	w.mu.Lock()
+	m := &member{n: int32(len(w.members)), id: l.Publisher, outside: true, up: true, born: time.Now()}
+	m.now = turn{at: m.born}
+	w.enter(m)
+	w.live++
+	w.mu.Unlock()
+	pin := blocks.Pin{Root: l.Root, Blocks: len(bs), Time: m.born, Lease: l.ID(), Pending: true}
+	if err := m.disk.Put(w.ctx, bs...); err != nil {
+		return 0, nil, err
+	}
+	for _, b := range bs {
+		if err := m.disk.Hold(w.ctx, l, b.Hash()); err != nil {
+			return 0, nil, err
+		}
+	}
+	if err := m.disk.Pin(w.ctx, pin); err != nil {
+		return 0, nil, err
+	}
+	w.start(m, 0)
+	return int(m.n), m.set.Queue(l, pin), nil
 }

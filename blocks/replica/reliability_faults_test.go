@@ -21,9 +21,9 @@ func adder(t *testing.T, s *sheet, id string) func(name string, v int, op string
 // S-04: the network falls in two, and comes together again. A cut that is shorter than
 // the grace moves nothing but what has fewer than three copies on a side; after a longer
 // one each side has its own, and nothing is sent again when it heals.
-func partition(t *testing.T, s *sheet) {
+func partition(t *testing.T, s *sheet, id string) {
 	n, count := pick(s, 100, 500), pick(s, 500, 5_000)
-	add := adder(t, s, "S-04")
+	add := adder(t, s, id)
 	for _, x := range []struct {
 		name   string
 		part   int // of 100 members are on the smaller side
@@ -68,7 +68,7 @@ func partition(t *testing.T, s *sheet) {
 
 // S-08 and S-09: some members are slow, or do not hear some others, while a publisher
 // puts and members die. The control repairs nothing.
-func poorLines(t *testing.T, s *sheet) {
+func poorLines(t *testing.T, s *sheet, _ string) {
 	n, count, hours := pick(s, 60, 500), pick(s, 200, 5_000), pick(s, 1, 6)
 	rate := pick(s, 0.3, 0.1)
 	for _, x := range []struct {
@@ -149,9 +149,9 @@ func put(t *testing.T, w *replicatest.World, n int, level blocks.Wait, limit tim
 
 // S-11: the network doubles within ten minutes. The control repairs nothing, so that no
 // newcomer gets what it should have.
-func joinStorm(t *testing.T, s *sheet) {
+func joinStorm(t *testing.T, s *sheet, id string) {
 	n, count := pick(s, 60, 500), pick(s, 300, 5_000)
-	add := adder(t, s, "S-11")
+	add := adder(t, s, id)
 	for _, off := range []bool{false, true} {
 		inWorld(t, replicatest.Config{N: n, Seed: s.seed, Set: replica.Config{NoRepair: off}}, func(t *testing.T, w *replicatest.World) {
 			fill(t, w, count)
@@ -178,9 +178,9 @@ func joinStorm(t *testing.T, s *sheet) {
 
 // S-12, and invariant 13: members are restarted one after the other, all at once, or one
 // again and again. Nothing is sent. The control takes everyone for departed after a second.
-func restarts(t *testing.T, s *sheet) {
-	n, count := pick(s, 60, 500), pick(s, 300, 5_000)
-	add := adder(t, s, "S-12")
+func restarts(t *testing.T, s *sheet, id string) {
+	n, count := pick(s, 40, 500), pick(s, 100, 5_000)
+	add := adder(t, s, id)
 	rolling := func(w *replicatest.World) {
 		for m := range n {
 			w.Stop(m)
@@ -243,10 +243,10 @@ func restarts(t *testing.T, s *sheet) {
 
 // S-14: a put while a tenth of the members goes in each hour; its publisher leaves as
 // soon as every block has three copies. The control repairs nothing afterwards.
-func putInChurn(t *testing.T, s *sheet) {
+func putInChurn(t *testing.T, s *sheet, id string) {
 	n, count, hours := pick(s, 100, 1_000), pick(s, 300, 10_000), pick(s, 3, 6)
 	rate := pick(s, 0.3, 0.1)
-	add := adder(t, s, "S-14")
+	add := adder(t, s, id)
 	for _, off := range []bool{false, true} {
 		cfg := replicatest.Config{N: n, Seed: s.seed, Grace: 2 * time.Minute, Set: replica.Config{NoRepair: off}}
 		inWorld(t, cfg, func(t *testing.T, w *replicatest.World) {

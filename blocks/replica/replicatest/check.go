@@ -143,7 +143,7 @@ func (w *World) seats(e *entry, n int) (out []*member) {
 
 // vacate opens the seats for which m, which has just gone or is taken for gone, makes
 // room. The caller holds mu.
-func (w *World) vacate(m *member, known, due time.Time) {
+func (w *World) vacate(m *member, known time.Time) {
 	for i, e := range w.entries {
 		at := slices.Index(e.near, m.n)
 		if at < 0 || e.lost {
@@ -163,7 +163,7 @@ func (w *World) vacate(m *member, known, due time.Time) {
 			continue
 		}
 		if now := w.seats(e, w.cfg.R); len(now) == w.cfg.R {
-			w.call(int32(i), now[w.cfg.R-1], known, due)
+			w.call(int32(i), now[w.cfg.R-1], known)
 		}
 	}
 }
@@ -174,14 +174,36 @@ func (w *World) isOpen(seat uint64) bool {
 }
 
 // call notes that m should have the block i, unless it has. The caller holds mu.
-func (w *World) call(i int32, m *member, known, due time.Time) {
+func (w *World) call(i int32, m *member, known time.Time) {
 	if slices.Contains(w.entries[i].holders, m.n) {
 		return
 	}
 	if !w.isOpen(seatOf(i, m)) {
-		w.check.open[seatOf(i, m)] = vacancy{known, due}
+		w.check.open[seatOf(i, m)] = vacancy{known, w.due(w.entries[i], m, known)}
 		w.check.tally.Needed++
 	}
+}
+
+// due is when m has one of the R seats of e, in which the lost ahead of it stay for the
+// grace, but not before known. The caller holds mu.
+func (w *World) due(e *entry, m *member, known time.Time) time.Time {
+	room, ends := w.cfg.R-1, []time.Time(nil)
+	for _, k := range e.near {
+		o := w.members[k]
+		switch end := o.now.at.Add(o.now.lag + w.cfg.Grace); {
+		case o == m:
+			slices.SortFunc(ends, time.Time.Compare)
+			if over := len(ends) - room; over > 0 && ends[over-1].After(known) {
+				return ends[over-1]
+			}
+			return known
+		case w.settled(o):
+			room--
+		case !o.up && end.After(time.Now()):
+			ends = append(ends, end)
+		}
+	}
+	return known
 }
 
 // forsake notes that m is gone for ever, with its disk. The caller holds mu.
@@ -192,7 +214,7 @@ func (w *World) forsake(m *member) {
 		}
 	}
 	known := m.now.at.Add(m.now.lag)
-	w.vacate(m, known, known.Add(w.cfg.Grace))
+	w.vacate(m, known)
 	m.set, m.disk = nil, &disk{w: w, m: m}
 }
 
@@ -206,7 +228,15 @@ func (w *World) claim(m *member) {
 		if !slices.Contains(near[:min(w.cfg.R, len(near))], m) {
 			continue
 		}
-		w.call(int32(i), m, time.Now(), time.Now())
+		w.call(int32(i), m, time.Now())
+		for _, o := range near[:min(w.cfg.R, len(near))] { // further away, with the lost between
+			seat := seatOf(int32(i), o)
+			if v, ok := w.check.open[seat]; ok {
+				if due := w.due(e, o, v.known); due.After(v.due) {
+					w.check.open[seat] = vacancy{v.known, due}
+				}
+			}
+		}
 		if len(near) <= w.cfg.R {
 			continue
 		}

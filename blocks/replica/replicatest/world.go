@@ -269,7 +269,7 @@ func (w *World) Stop(n int) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if !m.up && m.now.at.Equal(since) {
-			w.vacate(m, since.Add(lag), time.Now())
+			w.vacate(m, since.Add(lag))
 		}
 	})
 }

@@ -15,7 +15,7 @@ import (
 // publisher is gone. Nothing is lost, reads find their block at the first try, and what
 // is sent is what was missing. The control repairs nothing.
 func churn(t *testing.T, s *sheet, id string) {
-	n, count, hours := pick(s, 100, 1_000), pick(s, 500, 10_000), pick(s, 4, 24)
+	n, count, hours := pick(s, 100, 1_000), pick(s, 500, 2_000), pick(s, 4, 24)
 	rate := pick(s, 0.3, 0.1) // an hour; the few blocks of the small size need more to lose any
 	testnet := replicatest.Config{
 		Detect: replicatest.Span{Min: time.Second, Max: 4 * time.Second}, Meet: replicatest.Span{Min: 100 * time.Millisecond, Max: 2 * time.Second},

@@ -22,7 +22,7 @@ func adder(t *testing.T, s *sheet, id string) func(name string, v int, op string
 // the grace moves nothing but what has fewer than three copies on a side; after a longer
 // one each side has its own, and nothing is sent again when it heals.
 func partition(t *testing.T, s *sheet, id string) {
-	n, count := pick(s, 100, 500), pick(s, 500, 5_000)
+	n, count := pick(s, 100, 500), pick(s, 500, 2_000)
 	add := adder(t, s, id)
 	for _, x := range []struct {
 		name   string
@@ -69,7 +69,7 @@ func partition(t *testing.T, s *sheet, id string) {
 // S-08 and S-09: some members are slow, or do not hear some others, while a publisher
 // puts and members die. The control repairs nothing.
 func poorLines(t *testing.T, s *sheet, _ string) {
-	n, count, hours := pick(s, 60, 500), pick(s, 200, 5_000), pick(s, 1, 6)
+	n, count, hours := pick(s, 60, 300), pick(s, 200, 1_000), pick(s, 1, 3)
 	rate := pick(s, 0.3, 0.1)
 	for _, x := range []struct {
 		id, name string
@@ -179,7 +179,7 @@ func joinStorm(t *testing.T, s *sheet, id string) {
 // S-12, and invariant 13: members are restarted one after the other, all at once, or one
 // again and again. Nothing is sent. The control takes everyone for departed after a second.
 func restarts(t *testing.T, s *sheet, id string) {
-	n, count := pick(s, 40, 500), pick(s, 100, 5_000)
+	n, count := pick(s, 40, 300), pick(s, 100, 1_000)
 	add := adder(t, s, id)
 	rolling := func(w *replicatest.World) {
 		for m := range n {

@@ -48,7 +48,7 @@ const head = `# Reliability, in virtual time
 
 Real keeping logic (placement, admission, repair, health) over a network that is not: members that learn of deaths and
 joins late, lines with latency and a bandwidth, 64-byte blocks that count as 256 KiB on the line. Each scenario has a
-control without repair, which has to lose blocks. Written by
+control: without repair it must lose blocks or leave seats empty, without grace it must send copies. Written by
 
     make reliability
 

@@ -4,7 +4,7 @@ BIN     := bin/cairn
 LDFLAGS := -s -w
 export CGO_ENABLED ?= 0
 
-.PHONY: all build demo test check vet lint race fuzz acceptance bench bench-store crash long man cross units clean
+.PHONY: all build demo test check vet lint race fuzz acceptance bench bench-store reliability crash long man cross units clean
 
 all: build
 
@@ -46,6 +46,9 @@ bench: ## readiness, memory, put and first byte, large files and directories, on
 
 bench-store: ## the store beside go-ds-flatfs, on the disk of CAIRN_BENCH_DIR
 	CAIRN_BENCH=1 $(GO) test ./blocks/disk -run 'TestStoreFigures' -v -count=1 -timeout 20m
+
+reliability: ## every reliability scenario in virtual time, into docs/reliability.md; one alone with ONLY=S-02
+	CAIRN_REL=1 CAIRN_REL_TABLE=$(CURDIR)/docs/reliability.md $(GO) test ./blocks/replica -run 'TestReliability$$/$(ONLY)' -v -count=1 -timeout 120m
 
 crash: ## every crash point, 500 kills, 200 power cuts (these as root): the full figures of the store
 	CAIRN_LONG=1 $(GO) test ./blocks/disk -run 'NoCrash|OutlivesAKill|OutlivesAPowerCut|Control' -v -count=1 -timeout 30m

@@ -35,6 +35,8 @@ var house = map[string]string{
 	"web/ui":              "",
 	"web":                 "web/api web/gateway web/ui",
 	"cmd/cairn":           "blocks node node/host web web/api web/api/client",
+
+	"blocks/replica/replicatest": "blocks blocks/blockstest blocks/replica blocks/wire dht/keyspace",
 }
 
 func TestArchitecture(t *testing.T) {

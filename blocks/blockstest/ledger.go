@@ -77,6 +77,11 @@ func (m *Mem) Leases(ctx context.Context, h mh.Multihash) ([]blocks.Lease, error
 }
 
 func (m *Mem) leasesLocked(h string) []blocks.Lease {
+	if len(m.held[h]) == 1 {
+		for id := range m.held[h] {
+			return []blocks.Lease{m.leases[id]}
+		}
+	}
 	var ls []blocks.Lease
 	ids := slices.SortedFunc(maps.Keys(m.held[h]), func(a, b blocks.LeaseID) int { return bytes.Compare(a[:], b[:]) })
 	for _, id := range ids {

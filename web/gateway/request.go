@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/cairn-network/cairn/blocks"
+	boxo "github.com/ipfs/boxo/gateway"
 	"github.com/ipfs/go-cid"
 )
 
@@ -33,6 +34,10 @@ type failure struct {
 }
 
 func (f *failure) Error() string { return f.why }
+
+// asError is f as boxo understands it: not as a name that leads nowhere, for which
+// it would go on to look for redirects.
+func (f *failure) asError() error { return boxo.NewErrorStatusCode(f, f.status) }
 
 var errTooMuch = errors.New("gateway: this needs more blocks than one request may read")
 

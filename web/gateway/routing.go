@@ -94,6 +94,7 @@ func (d delegate) GetIPNS(ctx context.Context, name ipns.Name) (*ipns.Record, er
 
 func (delegate) PutIPNS(context.Context, ipns.Name, *ipns.Record) error { return errReadOnly }
 
+//lint:ignore SA1019 boxo's interface still has it
 func (delegate) ProvideBitswap(context.Context, *server.BitswapWriteProvideRequest) (time.Duration, error) {
 	return 0, errReadOnly
 }

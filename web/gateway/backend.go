@@ -23,7 +23,7 @@ func newBackend(bs blockservice.BlockService, cfg Config) backend {
 	bs = source(bs, cfg.Denied)
 	var names namesys.NameSystem = noNames{}
 	if cfg.Names != nil {
-		names = cfg.Names
+		names = named{cfg.Names}
 	}
 	b, err := boxo.NewBlocksBackend(bs, boxo.WithNameSystem(names), boxo.WithValueStore(cfg.Records))
 	if err != nil {

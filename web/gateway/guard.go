@@ -73,7 +73,11 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if n, known := g.cfg.Copies(root); ok && known {
 			w.Header().Set(copiesHeader, strconv.Itoa(n))
 		}
-		serve(g.content, w, r, root, g.cfg)
+		name := ""
+		if at == own || !g.hosts.parent(r.Host) { // a parent leads on to the CID's own origin, with the whole query
+			name = takeName(r)
+		}
+		serve(g.content, w, r, root, name, g.cfg)
 	}
 }
 
@@ -93,6 +97,19 @@ func lawful(path string) (status int, err error) {
 		}
 	}
 	return 0, nil
+}
+
+// takeName takes ?filename= out of r: it is what a file is to be saved as, and boxo
+// would guess from it what the file holds.
+func takeName(r *http.Request) string {
+	q := r.URL.Query()
+	name := q.Get("filename")
+	if !q.Has("filename") {
+		return ""
+	}
+	q.Del("filename")
+	r.URL.RawQuery = q.Encode()
+	return name
 }
 
 // plain is r as boxo may see it: with what a proxy says of another host only if

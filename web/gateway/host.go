@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/cairn-network/cairn/blocks"
@@ -79,6 +80,9 @@ func (h hosts) of(host string) kind {
 	}
 	return foreign
 }
+
+// parent reports whether host is one at which content has its own origin below.
+func (h hosts) parent(host string) bool { return slices.Contains(h.parents, hostname(host)) }
 
 // split takes LABEL.ipfs.PARENT apart.
 func (h hosts) split(name string) (label, ns string, ok bool) {

@@ -3,7 +3,9 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -28,6 +30,7 @@ type patient struct {
 	cancel context.CancelFunc // ends the search
 	req    *request
 	asked  *http.Request
+	name   string // what it is to be saved as; "" is what boxo says
 
 	mu      sync.Mutex
 	timer   *time.Timer // runs while nothing is written
@@ -45,12 +48,12 @@ const hold = 4 << 10 // bytes
 
 // serve answers r with next. It panics with [http.ErrAbortHandler] when the
 // answer had begun and cannot be ended: the client must see that it is not whole.
-func serve(next http.Handler, w http.ResponseWriter, r *http.Request, root cid.Cid, cfg Config) {
+func serve(next http.Handler, w http.ResponseWriter, r *http.Request, root cid.Cid, name string, cfg Config) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	began := time.Now()
 	req := &request{local: localOnly(r), method: r.Method, slash: strings.HasSuffix(r.URL.Path, "/"), left: cfg.MaxBlocks}
-	p := &patient{ResponseWriter: w, rc: http.NewResponseController(w), idle: cfg.Retrieval, cancel: cancel, req: req, asked: r,
+	p := &patient{ResponseWriter: w, rc: http.NewResponseController(w), idle: cfg.Retrieval, cancel: cancel, req: req, asked: r, name: name,
 		first: func() { cfg.FirstByte(time.Since(began)) }}
 	p.timer = time.AfterFunc(p.idle, p.stall)
 	next.ServeHTTP(p, r.WithContext(withRequest(below(ctx, root), req)))
@@ -59,6 +62,22 @@ func serve(next http.Handler, w http.ResponseWriter, r *http.Request, root cid.C
 	}
 	p.end()
 	_ = p.rc.SetWriteDeadline(time.Time{}) // the connection may serve another request
+}
+
+// nameIt says what the answer is to be saved as.
+func (p *patient) nameIt() {
+	how := "inline"
+	if strings.HasPrefix(p.Header().Get("Content-Disposition"), "attachment") || p.asked.URL.Query().Get("download") == "true" {
+		how = "attachment"
+	}
+	plain := strings.Map(func(r rune) rune {
+		if r > 0x7e {
+			return '_'
+		}
+		return r
+	}, p.name)
+	p.Header().Set("Content-Disposition",
+		fmt.Sprintf(`%s; filename="%s"; filename*=UTF-8''%s`, how, url.PathEscape(plain), url.PathEscape(p.name)))
 }
 
 func (p *patient) stall() {
@@ -147,9 +166,15 @@ func (p *patient) WriteHeader(status int) {
 		p.sayLocked(p.req.failure())
 		return
 	case status == http.StatusOK && p.archive():
+		if p.name != "" {
+			p.nameIt()
+		}
 		return // with its first byte
 	case status >= 400 && p.Header().Get("Content-Length") == "": // with a length it is a site's own page
 		forget(p.Header())
+	}
+	if p.name != "" && status/100 == 2 {
+		p.nameIt()
 	}
 	p.began = status >= 200
 	p.ResponseWriter.WriteHeader(status)

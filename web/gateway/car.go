@@ -22,8 +22,8 @@ import (
 
 // GetCAR gives the blocks that prove p, and below it those that params ask for,
 // depth first. It reads one at a time, as the client takes them, and keeps none:
-// what it remembers is 16 bytes of each CID. The first block is read before it
-// answers, so that what is not to be had is an error and no empty stream.
+// what it remembers is 16 bytes of each CID. The root is read before it answers, so
+// that what is not to be had is an error and no stream that breaks off.
 //
 // A path that leads nowhere is proved by the blocks up to where it ends.
 func (b backend) GetCAR(ctx context.Context, p path.ImmutablePath, params boxo.CarParams) (boxo.ContentPathMetadata, io.ReadCloser, error) {
@@ -44,7 +44,14 @@ func (b backend) GetCAR(ctx context.Context, p path.ImmutablePath, params boxo.C
 	if err == nil {
 		root = md.LastSegment.RootCid()
 		onPath = slices.DeleteFunc(onPath, root.Equals)
-		w := newWalk(blockservice.NewSession(ctx, b.bs), params, len(md.LastSegmentRemainder) > 0)
+		from := blockservice.NewSession(ctx, b.bs)
+		if _, err := from.GetBlock(ctx, root); err != nil {
+			if f := req.failure(); f != nil {
+				err = f.asError()
+			}
+			return md, nil, err
+		}
+		w := newWalk(from, params, len(md.LastSegmentRemainder) > 0)
 		walk = w.from(ctx, root)
 	} else if nowhere(err) {
 		md = boxo.ContentPathMetadata{LastSegment: path.FromCid(p.RootCid())}

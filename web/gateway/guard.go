@@ -64,6 +64,8 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.routing.ServeHTTP(w, r)
 	case at == shared && !strings.HasPrefix(r.URL.Path, "/ipfs/") && !(g.cfg.Names != nil && strings.HasPrefix(r.URL.Path, "/ipns/")):
 		http.Error(w, "nothing here: content is under /ipfs/CID", http.StatusNotFound)
+	case strings.HasPrefix(r.Header.Get("Range"), "bytes=-0") && strings.Trim(r.Header.Get("Range")[len("bytes=-"):], "0") == "":
+		http.Error(w, "a range of the last 0 bytes", http.StatusRequestedRangeNotSatisfiable)
 	default:
 		if status, err := lawful(r.URL.Path); err != nil {
 			http.Error(w, err.Error(), status)

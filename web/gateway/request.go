@@ -110,6 +110,14 @@ func (r *request) failure() *failure {
 	return r.failed
 }
 
+// over is why nothing more is read, or nil: what was read is not to be gone on with.
+func (r *request) over() error {
+	if f := r.failure(); f != nil && f.status == http.StatusUnprocessableEntity {
+		return f
+	}
+	return nil
+}
+
 // seek notes that the network is asked for c.
 func (r *request) seek(c cid.Cid) {
 	r.mu.Lock()

@@ -90,6 +90,9 @@ func (s searching) GetBlock(ctx context.Context, c cid.Cid) (block.Block, error)
 		return nil, refuse(ctx, c)
 	}
 	r := requestOf(ctx)
+	if f := r.over(); f != nil {
+		return nil, f
+	}
 	r.seek(c)
 	if r.local {
 		err := blocks.NotFound(c)
@@ -125,7 +128,7 @@ func (s searching) GetBlocks(ctx context.Context, cs []cid.Cid) (<-chan block.Bl
 		}
 		cs = nil
 	}
-	if len(cs) == 0 {
+	if len(cs) == 0 || r.over() != nil { // boxo looks here for what was refused on the shelf
 		none := make(chan block.Block)
 		close(none)
 		return none, nil

@@ -154,6 +154,24 @@ func TestADNSLinkIsServedOnlyWhereTheOwnerSaysSo(t *testing.T) {
 	}
 }
 
+// A site whose DNSLink cannot be had is no host of all content: its origin would be
+// that of every page.
+func TestASiteWithoutItsDNSLinkServesNothingElse(t *testing.T) {
+	for _, without := range []bool{false, true} {
+		srv := fixtures(t, func(c *gateway.Config) {
+			if c.Sites = []string{"site.example"}; without {
+				c.Names = nil
+			}
+		})
+		for _, path := range []string{"/ipfs/" + hello, "/", "/ipns/dnslink-test.example.org"} {
+			res, body := ask(t, srv, "GET", path, at("site.example"))
+			if res.StatusCode < 400 || strings.Contains(body, "hello") {
+				t.Errorf("%s: %d %q", path, res.StatusCode, body)
+			}
+		}
+	}
+}
+
 // content may be read by every page, without credentials, and only read.
 func TestContentIsReadableFromEveryOrigin(t *testing.T) {
 	srv := fixtures(t, nil)

@@ -85,7 +85,7 @@ func New(bs blockservice.BlockService, cfg Config) http.Handler {
 		RetrievalTimeout:      0,    // see patient
 		MaxConcurrentRequests: cfg.MaxRequests,
 		MetricsRegistry:       cfg.Metrics,
-		NoDNSLink:             len(cfg.Sites) == 0, // the guard lets no other Host through
+		NoDNSLink:             true, // see linked
 		PublicGateways:        map[string]*boxo.PublicGateway{},
 	}
 	paths := []string{"/ipfs"}
@@ -101,9 +101,10 @@ func New(bs blockservice.BlockService, cfg Config) http.Handler {
 		}
 	}
 	b := newBackend(bs, cfg)
+	plain := boxo.NewHandler(with, b)
 	g := guard{
-		content: boxo.NewHostnameHandler(with, b, boxo.NewHandler(with, b)),
-		hosts:   newHosts(cfg), cfg: cfg,
+		content: boxo.NewHostnameHandler(with, b, plain), plain: plain,
+		hosts: newHosts(cfg), cfg: cfg,
 	}
 	if cfg.Routing != nil {
 		g.routing = routes(cfg)

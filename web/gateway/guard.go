@@ -1,12 +1,15 @@
 package gateway
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	boxo "github.com/ipfs/boxo/gateway"
 )
 
 // The limits of a path: more has no use, and each segment costs a lookup.
@@ -18,6 +21,7 @@ const (
 // guard stands before boxo's handler.
 type guard struct {
 	content http.Handler
+	plain   http.Handler // content without a look at Host
 	routing http.Handler // nil: there is none
 	hosts   hosts
 	cfg     Config
@@ -27,7 +31,7 @@ type guard struct {
 func headers(h http.Header, at kind) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
-	if at == own {
+	if at == own || at == site {
 		h.Set("Origin-Agent-Cluster", "?1") // and no page may make two origins one
 	} else {
 		h.Set("Content-Security-Policy", "sandbox") // CIDs share one origin: a page gets none, and runs no script
@@ -45,7 +49,7 @@ func headers(h http.Header, at kind) {
 const copiesHeader = "X-Cairn-Replicas"
 
 func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	r = g.plain(r)
+	r = g.asked(r)
 	at := g.hosts.of(r.Host)
 	headers(w.Header(), at)
 	switch {
@@ -76,11 +80,28 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set(copiesHeader, strconv.Itoa(n))
 		}
 		name := ""
-		if at == own || !g.hosts.parent(r.Host) { // a parent leads on to the CID's own origin, with the whole query
+		if !g.hosts.parent(r.Host) { // a parent leads on to the CID's own origin, with the whole query
 			name = takeName(r)
 		}
-		serve(g.content, w, r, root, name, g.cfg)
+		content := g.content
+		if at == site {
+			content, r = g.plain, linked(r)
+		}
+		serve(content, w, r, root, name, g.cfg)
 	}
+}
+
+// linked is r for what the DNSLink of its Host leads to, and for nothing else: boxo's
+// own look at Host would take one whose DNSLink cannot be had for a host of all content.
+func linked(r *http.Request) *http.Request {
+	host := hostname(r.Host)
+	ctx := context.WithValue(r.Context(), boxo.OriginalPathKey, r.URL.Path)
+	ctx = context.WithValue(ctx, boxo.DNSLinkHostnameKey, host)
+	r = r.WithContext(context.WithValue(ctx, boxo.GatewayHostnameKey, host))
+	u := *r.URL
+	u.Path = "/ipns/" + host + u.Path
+	r.URL = &u
+	return r
 }
 
 // lawful says why path names nothing that is served.
@@ -114,10 +135,10 @@ func takeName(r *http.Request) string {
 	return name
 }
 
-// plain is r as boxo may see it: with what a proxy says of another host only if
+// asked is r as boxo may see it: with what a proxy says of another host only if
 // it is trusted, Host in lower case, as browsers send it, and only-if-cached in
 // the one spelling that boxo knows.
-func (g guard) plain(r *http.Request) *http.Request {
+func (g guard) asked(r *http.Request) *http.Request {
 	r = r.Clone(r.Context())
 	trusted := g.trusted(r.RemoteAddr)
 	if host := r.Header.Get("X-Forwarded-Host"); trusted && host != "" {

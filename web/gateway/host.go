@@ -17,6 +17,7 @@ const (
 	foreign kind = iota // nothing
 	shared              // /ipfs/CID: all content shares the origin
 	own                 // one CID or one name, which has the origin for itself
+	site                // what the Host's DNSLink leads to, which has the origin for itself
 )
 
 // hosts are the names that may stand in Host: the defence against a page whose
@@ -39,7 +40,9 @@ func newHosts(cfg Config) hosts {
 		}
 	}
 	for _, name := range cfg.Sites {
-		h.sites = append(h.sites, hostname(name))
+		if cfg.Names != nil {
+			h.sites = append(h.sites, hostname(name))
+		}
 	}
 	return h
 }
@@ -72,10 +75,10 @@ func (h hosts) of(host string) kind {
 		}
 		return foreign
 	}
-	for _, site := range h.sites {
-		suffix, wild := strings.CutPrefix(site, "*")
-		if name == site || wild && strings.HasSuffix(name, suffix) && isName(strings.TrimSuffix(name, suffix)) {
-			return own
+	for _, s := range h.sites {
+		suffix, wild := strings.CutPrefix(s, "*")
+		if name == s || wild && strings.HasSuffix(name, suffix) && isName(strings.TrimSuffix(name, suffix)) {
+			return site
 		}
 	}
 	return foreign

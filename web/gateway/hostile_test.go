@@ -378,12 +378,20 @@ func TestOnlyIfCachedAsksNobody(t *testing.T) {
 	bs := service(t, func(_ context.Context, c cid.Cid) (block.Block, error) { asked.Add(1); return nil, blocks.NotFound(c) })
 	root := dir(t, bs, false, map[string]string{"a.txt": "gone", "b.txt": "here"})
 	lose(t, bs, merkledag.NewRawNode([]byte("gone")).Cid())
+	up := unixfs.EmptyDirNode()
+	lost := dir(t, bs, false, map[string]string{"c.txt": "below what is lost"})
+	if err := up.AddRawLink("lost", &ipld.Link{Cid: lost}); err != nil {
+		t.Fatal(err)
+	}
+	add(t, bs, up)
+	lose(t, bs, lost)
 	srv := serve(t, bs, gateway.Config{})
 	for _, value := range []string{"only-if-cached", "Only-If-Cached", "max-age=0, only-if-cached"} {
 		for at, want := range map[string]int{
 			"/b.txt": 200, "/a.txt": 412, "/a.txt?format=raw": 412, "/a.txt?format=car": 412, "/": 200, "/c.txt": 412,
+			"/../" + up.Cid().String() + "/lost/c.txt": 412,
 		} {
-			res, _ := ask(t, srv, "GET", "/ipfs/"+root.String()+at, func(r *http.Request) { r.Header.Set("Cache-Control", value) })
+			res, _ := ask(t, srv, "GET", strings.Replace("/ipfs/"+root.String()+at, root.String()+"/../", "", 1), func(r *http.Request) { r.Header.Set("Cache-Control", value) })
 			if res.StatusCode != want {
 				t.Errorf("%s, %s: %d, want %d", value, at, res.StatusCode, want)
 			}

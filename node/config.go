@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -73,6 +74,22 @@ type GatewayConfig struct {
 	Enabled bool     `toml:"enabled"`
 	Listen  string   `toml:"listen"`
 	Hosts   []string `toml:"hosts" comment:"Host names besides loopback under which it may be called."`
+
+	Subdomains []string `toml:"subdomains" comment:"Names at which each CID has an origin of its own, as CID.ipfs.NAME; DNS must lead all of them here."`
+	Sites      []string `toml:"sites" comment:"Names, or *.NAME, that are served by their DNSLink."`
+	Proxies    []string `toml:"trusted_proxies" comment:"Networks, such as 192.0.2.0/24, whose X-Forwarded-Host and X-Forwarded-Proto count."`
+}
+
+// TrustedProxies are the networks of Proxies; those that are none are left out,
+// as [Config.Validate] has refused them.
+func (c GatewayConfig) TrustedProxies() []netip.Prefix {
+	var out []netip.Prefix
+	for _, s := range c.Proxies {
+		if p, err := netip.ParsePrefix(s); err == nil {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // LogConfig says what is told, and where.
@@ -88,7 +105,7 @@ func DefaultConfig() Config {
 		Network: NetworkConfig{Name: "main", Profile: ProfileLAN, Listen: []string{}, Bootstrap: []string{}},
 		Replica: ReplicaConfig{R: 5, Repair: true, Expires: Duration(180 * 24 * time.Hour)},
 		API:     APIConfig{Listen: "127.0.0.1:5101", Hosts: []string{}},
-		Gateway: GatewayConfig{Enabled: true, Listen: "127.0.0.1:8180", Hosts: []string{}},
+		Gateway: GatewayConfig{Enabled: true, Listen: "127.0.0.1:8180", Hosts: []string{}, Subdomains: []string{}, Sites: []string{}, Proxies: []string{}},
 		Log:     LogConfig{Level: "info", Format: "text"},
 	}
 }

@@ -46,6 +46,7 @@ func TestConfigSaysWhatIsWrongAndWhere(t *testing.T) {
 		{"a bad address", "[network]\nlisten = [\"localhost:4101\"]\n", "line 2: network.listen: \"localhost:4101\": "},
 		{"a bootstrap peer without an id", "[network]\nbootstrap = [\"/ip4/10.0.0.1/tcp/4101\"]\n", "line 2: network.bootstrap: "},
 		{"a port out of range", "[api]\nlisten = \"127.0.0.1:99999\"\n", "line 2: api.listen: "},
+		{"no network", "[gateway]\ntrusted_proxies = [\"192.0.2.1\"]\n", "line 2: gateway.trusted_proxies: "},
 		{"no port", "[gateway]\nlisten = \"127.0.0.1\"\n", "line 2: gateway.listen: "},
 		{"connections upside down", "[network]\nconns_low = 9\nconns_high = 5\n", "line 2: network.conns_low: 9: want 0 to 5"},
 		{"a low above the default high", "[network]\n\nconns_low = 161\n", "line 3: network.conns_low: 161: want 0 to 160"},

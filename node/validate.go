@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,6 +46,7 @@ func (c Config) Validate() error {
 		expiresError(c.Replica.Expires),
 		hostPortError("api.listen", c.API.Listen),
 		hostPortError("gateway.listen", c.Gateway.Listen),
+		networksError("gateway.trusted_proxies", c.Gateway.Proxies),
 		levelError(c.Log),
 		oneOf("log.format", c.Log.Format, "text", "json"),
 	)
@@ -74,6 +76,15 @@ func addrsError(key string, addrs []string, full bool) error {
 func expiresError(d Duration) error {
 	if d < Duration(time.Minute) || time.Duration(d) > blocks.MaxLeaseTime {
 		return &ConfigError{Key: "replica.expires", Reason: fmt.Sprintf("%s: want 1m to %s", d, Duration(blocks.MaxLeaseTime))}
+	}
+	return nil
+}
+
+func networksError(key string, networks []string) error {
+	for _, s := range networks {
+		if _, err := netip.ParsePrefix(s); err != nil {
+			return &ConfigError{Key: key, Reason: fmt.Sprintf("%q: want a network, such as 192.0.2.0/24", s)}
+		}
 	}
 	return nil
 }

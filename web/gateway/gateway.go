@@ -3,18 +3,43 @@ package gateway
 import (
 	"cmp"
 	"net/http"
-	"strings"
+	"net/netip"
 	"time"
 
 	"github.com/ipfs/boxo/blockservice"
-	"github.com/ipfs/boxo/blockstore"
 	boxo "github.com/ipfs/boxo/gateway"
+	"github.com/ipfs/boxo/namesys"
+	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/routing"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Config says how content is served. The zero value is production.
 type Config struct {
-	Hosts   []string              // names allowed in Host beside localhost, 127.0.0.1 and [::1]; any port
+	// Hosts are the names allowed in Host beside localhost, 127.0.0.1 and [::1], with
+	// any port: there all content shares one origin, and runs no script.
+	Hosts []string
+	// Subdomains are names, such as gateway.example, at which each CID has an origin
+	// of its own, CID.ipfs.gateway.example, as it has at localhost. DNS leads all of
+	// *.ipfs and *.ipns below them here.
+	Subdomains []string
+	// Sites are names whose DNSLink says what is served under them: site.example, or
+	// *.example for all below example. Nobody is asked for the DNSLink of another Host.
+	Sites []string
+	// Proxies are the networks whose word on X-Forwarded-Host and X-Forwarded-Proto
+	// counts; that of others is dropped.
+	Proxies []netip.Prefix
+
+	Names   namesys.NameSystem // resolves /ipns; nil: there is no /ipns
+	Records routing.ValueStore // gives IPNS records as they are; nil: there are none
+	Routing Routing            // answers /routing/v1; nil: there is none
+
+	// Denied says of what content must not be given out, in whatever form: 410. nil: nothing.
+	Denied func(cid.Cid) bool
+	// Copies says how many live copies c was last seen to have. It answers from
+	// memory, at once. nil, or false: nothing is said.
+	Copies func(c cid.Cid) (n int, known bool)
+
 	Metrics prometheus.Registerer // nil: they are counted for nobody
 
 	// Retrieval is how long the next byte may take, the first one included: then
@@ -22,86 +47,67 @@ type Config struct {
 	// slow turns it up.
 	Retrieval   time.Duration
 	MaxRequests int // served at once; more get 429; 0 is 4096
+	MaxBlocks   int // read for one request; what needs more is broken off; 0 is 1,000,000
 
 	FirstByte func(took time.Duration) // told how long the first byte of content took; nil: nobody is
 	Caught    func(v any)              // told of a handler's panic, which costs one request its answer; nil: nobody is
 }
 
+func (c Config) withDefaults() Config {
+	if c.Metrics == nil {
+		c.Metrics = prometheus.NewRegistry() // boxo's own default is the process's
+	}
+	c.Retrieval = cmp.Or(c.Retrieval, boxo.DefaultRetrievalTimeout)
+	c.MaxRequests = cmp.Or(c.MaxRequests, boxo.DefaultMaxConcurrentRequests)
+	c.MaxBlocks = cmp.Or(c.MaxBlocks, 1_000_000)
+	if c.Denied == nil {
+		c.Denied = func(cid.Cid) bool { return false }
+	}
+	if c.Copies == nil {
+		c.Copies = func(cid.Cid) (int, bool) { return 0, false }
+	}
+	if c.FirstByte == nil {
+		c.FirstByte = func(time.Duration) {}
+	}
+	if c.Caught == nil {
+		c.Caught = func(any) {}
+	}
+	return c
+}
+
 // New makes the gateway over bs.
 func New(bs blockservice.BlockService, cfg Config) http.Handler {
-	// A CID that holds its data, as the one clients probe with, needs no store and no peer.
-	bs = blockservice.New(blockstore.NewIdStore(bs.Blockstore()), bs.Exchange())
-	backend, err := boxo.NewBlocksBackend(bs, boxo.WithNameSystem(noNames{}))
-	if err != nil {
-		panic(err) // only its options could fail, and ours does not
-	}
-	if cfg.Metrics == nil {
-		cfg.Metrics = prometheus.NewRegistry() // boxo's own default is the process's
-	}
+	cfg = cfg.withDefaults()
 	with := boxo.Config{
 		DeserializedResponses: true,
-		NoDNSLink:             true,
-		DiagnosticServiceURL:  "", // nobody else is told what is looked for here
-		RetrievalTimeout:      0,  // see patient
-		MaxConcurrentRequests: cmp.Or(cfg.MaxRequests, boxo.DefaultMaxConcurrentRequests),
+		DeprecatedXIpfsPath:   true, // what clients and the conformance suite still read
+		DiagnosticServiceURL:  "",   // nobody else is told what is looked for here
+		RetrievalTimeout:      0,    // see patient
+		MaxConcurrentRequests: cfg.MaxRequests,
 		MetricsRegistry:       cfg.Metrics,
-		PublicGateways: map[string]*boxo.PublicGateway{"localhost": {
-			Paths: []string{"/ipfs"}, UseSubdomains: true, NoDNSLink: true, DeserializedResponses: true,
-		}},
+		NoDNSLink:             true, // see linked
+		PublicGateways:        map[string]*boxo.PublicGateway{},
 	}
-	h := boxo.NewHostnameHandler(with, backend, boxo.NewHandler(with, backend))
-	cfg.Retrieval = cmp.Or(cfg.Retrieval, boxo.DefaultRetrievalTimeout)
-	if cfg.FirstByte == nil {
-		cfg.FirstByte = func(time.Duration) {}
+	paths := []string{"/ipfs"}
+	if cfg.Names != nil {
+		paths = append(paths, "/ipns")
 	}
-	if cfg.Caught == nil {
-		cfg.Caught = func(any) {}
+	for _, name := range cfg.Hosts {
+		with.PublicGateways[hostname(name)] = &boxo.PublicGateway{Paths: paths, NoDNSLink: true, DeserializedResponses: true}
 	}
-	return guard(h, allowed(cfg.Hosts), cfg)
-}
-
-// headers go with every answer. own says that the CID has an origin of its own.
-func headers(h http.Header, own bool) {
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
-	if own {
-		h.Set("Origin-Agent-Cluster", "?1") // and no page may make two origins one
-	} else {
-		h.Set("Content-Security-Policy", "sandbox") // CIDs share one origin: a page gets none, and runs no script
-	}
-	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
-	h.Set("Access-Control-Allow-Origin", "*") // content is public; there are no credentials here
-	h.Set("Access-Control-Expose-Headers", "Content-Length, Content-Range, Etag, Ipfs-Uri, X-Ipfs-Roots")
-}
-
-// guard stands before boxo's handler.
-func guard(next http.Handler, hosts map[string]bool, cfg Config) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		own := ownOrigin(r.Host)
-		headers(w.Header(), own)
-		switch {
-		case !own && !hosts[hostname(r.Host)]:
-			http.Error(w, "this Host is not served here: use CID.ipfs.localhost, localhost or 127.0.0.1, or allow the name in [gateway] hosts", http.StatusForbidden)
-		case r.Method != http.MethodGet && r.Method != http.MethodHead:
-			w.Header().Set("Allow", "GET, HEAD")
-			http.Error(w, r.Method+" is not allowed: content is only read here", http.StatusMethodNotAllowed)
-		case !own && r.Header.Get("Service-Worker") != "":
-			http.Error(w, "a service worker would rule over the content of others: not served from a path", http.StatusBadRequest)
-		case !own && !strings.HasPrefix(r.URL.Path, "/ipfs/"):
-			http.Error(w, "nothing here: content is under /ipfs/CID", http.StatusNotFound)
-		default:
-			serve(next, w, plain(r), cfg)
+	for _, name := range append([]string{"localhost"}, cfg.Subdomains...) {
+		with.PublicGateways[hostname(name)] = &boxo.PublicGateway{
+			Paths: paths, UseSubdomains: true, InlineDNSLink: true, NoDNSLink: true, DeserializedResponses: true,
 		}
-	})
-}
-
-// plain is r without what a proxy may say of another host: none is trusted here.
-// Its Host is in lower case, as browsers send it.
-func plain(r *http.Request) *http.Request {
-	r = r.Clone(r.Context())
-	r.Host = strings.ToLower(r.Host)
-	for _, k := range []string{"X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-For", "Forwarded"} {
-		r.Header.Del(k)
 	}
-	return r
+	b := newBackend(bs, cfg)
+	plain := boxo.NewHandler(with, b)
+	g := guard{
+		content: boxo.NewHostnameHandler(with, b, plain), plain: plain,
+		hosts: newHosts(cfg), cfg: cfg,
+	}
+	if cfg.Routing != nil {
+		g.routing = routes(cfg)
+	}
+	return g
 }

@@ -22,7 +22,12 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// boxo v0.43.0 can leave one goroutine behind a client that leaves while a file is
+// read ahead: it sends to a channel that is full and that nobody reads any more. It is
+// theirs, and is let pass by its name so that none of ours is.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/ipfs/boxo/ipld/merkledag.getNodesFromBG.func1"))
+}
 
 // site is <html> with a script.
 const site = "<html><script>steal()</script></html>"

@@ -3,9 +3,14 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"net/url"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/ipfs/go-cid"
 )
 
 // writeTime is how long a client may take none of what is written to it.
@@ -23,6 +28,9 @@ type patient struct {
 	rc     *http.ResponseController
 	idle   time.Duration
 	cancel context.CancelFunc // ends the search
+	req    *request
+	asked  *http.Request
+	name   string // what it is to be saved as; "" is what boxo says
 
 	mu      sync.Mutex
 	timer   *time.Timer // runs while nothing is written
@@ -31,23 +39,45 @@ type patient struct {
 	broken  bool        // guarded by mu: a failure came after that
 	silent  bool        // guarded by mu: the last that was said is 500, without a word: boxo has caught a panic
 	first   func()      // told of the first byte of content; nil: it has been told
+	held    []byte      // guarded by mu: the head of an archive, until there is more of it
 }
+
+// hold is how much of an archive is made before its first byte is sent: what is
+// wrong with it near its head gets a status, not a broken connection.
+const hold = 4 << 10 // bytes
 
 // serve answers r with next. It panics with [http.ErrAbortHandler] when the
 // answer had begun and cannot be ended: the client must see that it is not whole.
-func serve(next http.Handler, w http.ResponseWriter, r *http.Request, cfg Config) {
+func serve(next http.Handler, w http.ResponseWriter, r *http.Request, root cid.Cid, name string, cfg Config) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	began := time.Now()
-	p := &patient{ResponseWriter: w, rc: http.NewResponseController(w), idle: cfg.Retrieval, cancel: cancel,
+	req := &request{local: localOnly(r), method: r.Method, slash: strings.HasSuffix(r.URL.Path, "/"), left: cfg.MaxBlocks}
+	p := &patient{ResponseWriter: w, rc: http.NewResponseController(w), idle: cfg.Retrieval, cancel: cancel, req: req, asked: r, name: name,
 		first: func() { cfg.FirstByte(time.Since(began)) }}
 	p.timer = time.AfterFunc(p.idle, p.stall)
-	next.ServeHTTP(p, r.WithContext(below(ctx, r)))
+	next.ServeHTTP(p, r.WithContext(withRequest(below(ctx, root), req)))
 	if p.faulty() {
 		cfg.Caught("the gateway's handler; its stack is on standard error")
 	}
 	p.end()
 	_ = p.rc.SetWriteDeadline(time.Time{}) // the connection may serve another request
+}
+
+// nameIt says what the answer is to be saved as.
+func (p *patient) nameIt() {
+	how := "inline"
+	if strings.HasPrefix(p.Header().Get("Content-Disposition"), "attachment") || p.asked.URL.Query().Get("download") == "true" {
+		how = "attachment"
+	}
+	plain := strings.Map(func(r rune) rune {
+		if r > 0x7e {
+			return '_'
+		}
+		return r
+	}, p.name)
+	p.Header().Set("Content-Disposition",
+		fmt.Sprintf(`%s; filename="%s"; filename*=UTF-8''%s`, how, url.PathEscape(plain), url.PathEscape(p.name)))
 }
 
 func (p *patient) stall() {
@@ -71,9 +101,33 @@ func (p *patient) end() {
 	if p.stalled && !p.began {
 		p.lateLocked()
 	}
+	if len(p.held) > 0 {
+		p.unholdLocked()
+	}
 	if p.began && (p.stalled || p.broken || p.failedLocked()) {
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// archive reports whether the head of the answer is held back. That of HEAD has no body.
+func (p *patient) archive() bool {
+	return p.Header().Get("Content-Type") == "application/x-tar" && p.req.method == http.MethodGet
+}
+
+// unholdLocked sends what was held back, or says why there is no more of it.
+func (p *patient) unholdLocked() {
+	data := p.held
+	p.held = nil
+	if why := p.Header().Get("X-Stream-Error"); why != "" && !p.began {
+		p.Header().Del("X-Stream-Error")
+		f := p.req.failure()
+		if f == nil {
+			f = &failure{status: http.StatusUnprocessableEntity, why: why, asked: -1}
+		}
+		p.sayLocked(f)
+		return
+	}
+	_, _ = p.sendLocked(data) // a client that left is no concern
 }
 
 // failedLocked reports whether boxo has said that the stream it was writing is
@@ -82,12 +136,15 @@ func (p *patient) failedLocked() bool { return p.Header().Get("X-Stream-Error") 
 
 // lateLocked answers that nothing was found in time.
 func (p *patient) lateLocked() {
-	for _, k := range []string{"Etag", "Cache-Control", "Content-Length", "Content-Disposition", "Last-Modified"} {
-		p.Header().Del(k) // those of what was not found
-	}
-	p.stalled, p.began, p.first = false, true, nil
+	p.stalled = false
+	p.sayLocked(p.req.late())
+}
+
+// sayLocked answers why there is no answer.
+func (p *patient) sayLocked(f *failure) {
+	p.began, p.first, p.silent = true, nil, false
 	_ = p.rc.SetWriteDeadline(time.Now().Add(writeTime)) // a client that left gets no answer
-	http.Error(p.ResponseWriter, "not found in time: nobody who was asked has sent it", http.StatusGatewayTimeout)
+	say(p.ResponseWriter, p.asked, f)
 	p.ResponseWriter = closed{p.ResponseWriter}
 }
 
@@ -105,6 +162,19 @@ func (p *patient) WriteHeader(status int) {
 	case p.stalled:
 		p.lateLocked()
 		return
+	case status >= 400 && status != http.StatusPreconditionFailed && p.req.failure() != nil:
+		p.sayLocked(p.req.failure())
+		return
+	case status == http.StatusOK && p.archive():
+		if p.name != "" {
+			p.nameIt()
+		}
+		return // with its first byte
+	case status >= 400 && p.Header().Get("Content-Length") == "": // with a length it is a site's own page
+		forget(p.Header())
+	}
+	if p.name != "" && status/100 == 2 {
+		p.nameIt()
 	}
 	p.began = status >= 200
 	p.ResponseWriter.WriteHeader(status)
@@ -120,6 +190,22 @@ func (p *patient) Write(b []byte) (int, error) {
 	if p.stalled || p.broken || p.began && p.failedLocked() {
 		return 0, errStalled
 	}
+	if !p.began && p.archive() {
+		if len(p.held)+len(b) <= hold {
+			p.held = append(p.held, b...)
+			return len(b), nil
+		}
+		data := p.held
+		p.held = nil
+		if _, err := p.sendLocked(data); err != nil {
+			return 0, err
+		}
+	}
+	return p.sendLocked(b)
+}
+
+// sendLocked writes content to the client, who is waited for a while.
+func (p *patient) sendLocked(b []byte) (int, error) {
 	p.began = true
 	if p.first != nil && len(b) > 0 {
 		p.first()

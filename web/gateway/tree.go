@@ -1,0 +1,84 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	gopath "path"
+	"strings"
+
+	"github.com/ipfs/boxo/files"
+	boxo "github.com/ipfs/boxo/gateway"
+	"github.com/ipfs/boxo/path"
+)
+
+// maxNesting is the deepest directory that is sent as an archive: each level is
+// held while those below it are sent.
+const maxNesting = 256
+
+// GetAll gives what an archive is made of.
+func (b backend) GetAll(ctx context.Context, p path.ImmutablePath) (boxo.ContentPathMetadata, files.Node, error) {
+	md, n, err := b.BlocksBackend.GetAll(ctx, p)
+	if err != nil {
+		return md, n, err
+	}
+	if d, ok := n.(files.Directory); ok {
+		n = tree{d, requestOf(ctx), md.LastSegment.RootCid().String(), md.LastSegment.RootCid().String(), 1}
+	}
+	return md, n, nil
+}
+
+// tree is a directory of an archive, none of whose names leads out of its root.
+type tree struct {
+	files.Directory
+	req      *request
+	root, at string // the root's name in the archive, and this directory's
+	depth    int
+}
+
+// Entries is files.Directory's.
+func (t tree) Entries() files.DirIterator { return &entries{DirIterator: t.Directory.Entries(), t: t} }
+
+// entries goes through a tree.
+type entries struct {
+	files.DirIterator
+	t   tree
+	err error
+}
+
+// Next is files.DirIterator's.
+func (e *entries) Next() bool {
+	if e.err != nil || !e.DirIterator.Next() {
+		return false
+	}
+	why := ""
+	switch at := gopath.Join(e.t.at, e.Name()); {
+	case !strings.HasPrefix(at, e.t.root+"/"):
+		why = fmt.Sprintf("%q leads out of the directory that was asked for", e.Name())
+	case strings.Contains(e.Name(), "\x00"):
+		why = fmt.Sprintf("%q is no name of a file", e.Name())
+	case e.t.depth > maxNesting:
+		why = fmt.Sprintf("directories nested deeper than %d", maxNesting)
+	default:
+		return true
+	}
+	e.err = e.t.req.fail(&failure{status: http.StatusUnprocessableEntity, why: why + ": ask for a CAR instead", asked: -1})
+	return false
+}
+
+// Node is files.DirIterator's.
+func (e *entries) Node() files.Node {
+	n := e.DirIterator.Node()
+	if d, ok := n.(files.Directory); ok {
+		return tree{d, e.t.req, e.t.root, gopath.Join(e.t.at, e.Name()), e.t.depth + 1}
+	}
+	return n
+}
+
+// Err is files.DirIterator's.
+func (e *entries) Err() error {
+	if e.err != nil {
+		return e.err
+	}
+	return e.DirIterator.Err()
+}

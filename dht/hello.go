@@ -49,6 +49,13 @@ func (r *Router) Hello(p peer.ID) (Hello, bool) {
 	return h, ok
 }
 
+// Flagged is what p has last said of itself: it takes no blocks of others, or has not
+// been up for long. Of this peer itself, and of one that said nothing, nothing is known.
+func (r *Router) Flagged(p peer.ID) (full, young bool) {
+	h, _ := r.Hello(p)
+	return h.Flags&Full != 0, h.Flags&Young != 0
+}
+
 // heard takes what p says of itself, and that it lives.
 func (r *Router) heard(p peer.ID, h Hello) {
 	if r.host.Network().Connectedness(p) != network.Connected {

@@ -198,7 +198,7 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 	client := wire.NewClient(p.Host, speak)
 	n.set = replica.New(self, p.Store, p.Ledger, n.router, client, replica.Config{
 		R: cfg.Replica.R, NoRepair: !cfg.Replica.Repair, Every: t.Reconcile, AfterChange: t.AfterChange,
-		PutIdle: t.PutIdle, Linger: t.PutIdle / 4, Quota: int64(cfg.Store.Quota), Log: log.With("part", "replica"),
+		PutIdle: t.PutIdle, Linger: t.PutIdle / 4, Fanout: cfg.fanout(), Quota: int64(cfg.Store.Quota), Log: log.With("part", "replica"),
 	})
 	set.Store(n.set)
 	n.fetch = fetch.New(self, p.Store, n.router, client, fetch.Config{Width: 2 * cfg.Replica.R, Records: n.router, Log: log.With("part", "disk")})
@@ -254,6 +254,15 @@ func (c Config) perIP() int {
 		return many
 	}
 	return c.Network.PerIP
+}
+
+// fanout is the number of holders to which a put brings each block itself: on a LAN,
+// where bytes are cheap, all of them.
+func (c Config) fanout() int {
+	if c.Network.Profile == ProfileLAN {
+		return blocks.MaxReplicas
+	}
+	return wire.Served
 }
 
 // retry is the time between two tries of the bootstrap peers: a tenth of the

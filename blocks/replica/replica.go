@@ -2,6 +2,7 @@
 //
 //	place.go   the blocks of one put: windows → groups → quorum
 //	group.go   a group of blocks: holders → one offer to each → acks → the next closest
+//	fanout.go  the closest holder passes on: offer → its holders → acks by name → have you?
 //	repair.go  the blocks held here, round by round: am I the one? → who lacks it? → give
 //	admit.go   what others bring: near enough? lease? space? → keep
 //	health.go  who can prove what, right now
@@ -35,8 +36,10 @@ import (
 type Router interface {
 	Closest(ctx context.Context, h mh.Multihash, n int) (ids []peer.ID, exact bool, err error)
 	Seats(ctx context.Context, h mh.Multihash, n int) (ids []peer.ID, alive []bool, err error)
-	Ready() <-chan struct{}   // closed once placement can be trusted
-	Changed() <-chan struct{} // members came or went
+	Cover(ctx context.Context, hs []mh.Multihash) error // looks where all of hs lie, so that Closest knows
+	Flagged(p peer.ID) (full, young bool)               // what p says of itself
+	Ready() <-chan struct{}                             // closed once placement can be trusted
+	Changed() <-chan struct{}                           // members came or went
 }
 
 // Peers reaches the other holders.
@@ -55,6 +58,7 @@ type Config struct {
 	AfterChange time.Duration // from a change among the members to a round; 0 is 1 min
 	PutIdle     time.Duration // a placement without a new ack for this long is short; 0 is 60 s
 	Linger      time.Duration // that a block which is safe waits for its slower holders; 0 is 5 s
+	Fanout      int           // holders to which a put brings each block itself, the closest of which passes it on; 0 is 2, many is all
 	Window      int           // blocks being pushed at a time, all puts together; 0 is 2048
 	Quota       int64         // bytes held for others; 0 is 10 GiB, less than 0 no limit
 	Rand        *rand.Rand    // for jitter; nil is seeded by the system
@@ -76,6 +80,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Quota == 0 {
 		c.Quota = 10 << 30
+	}
+	if c.Fanout <= 0 {
+		c.Fanout = wire.Served
 	}
 	if c.Window == 0 {
 		c.Window = groups * groupBlocks
@@ -106,10 +113,13 @@ type Set struct {
 	group  int           // blocks in a group
 	wake   chan struct{} // 1-buffered: a placement was queued
 
+	passing chan struct{} // a slot for each offer by which blocks are passed on
+
 	entering sync.RWMutex // shared from looking at a block to entering why it is held; whole to forget
 
 	mu     sync.Mutex
 	slow   map[peer.ID]time.Time   // guarded by mu: who did not answer in time, and when
+	mute   map[peer.ID]time.Time   // guarded by mu: who did not pass on what it was to, and when
 	queue  []*Job                  // guarded by mu: placements not yet begun
 	jobs   map[blocks.LeaseID]*Job // guarded by mu: placements queued or under way
 	others int64                   // guarded by mu: bytes held for others
@@ -123,7 +133,7 @@ func New(self peer.ID, st blocks.Store, led blocks.Ledger, r Router, p Peers, cf
 	return &Set{
 		self: self, store: st, ledger: led, router: r, peers: p, cfg: cfg, log: cfg.Log,
 		window: make(chan struct{}, slots), group: min(cfg.Window/slots, wire.Batch), wake: make(chan struct{}, 1),
-		jobs: map[blocks.LeaseID]*Job{}, slow: map[peer.ID]time.Time{},
+		jobs: map[blocks.LeaseID]*Job{}, slow: map[peer.ID]time.Time{}, mute: map[peer.ID]time.Time{}, passing: make(chan struct{}, passingOn),
 	}
 }
 

@@ -63,11 +63,13 @@ type service struct {
 	cfg    Config
 	room   *budget // for what comes in
 	turns  *turns  // for what goes out
+
+	passing chan struct{} // a slot for each offer that is being passed on
 }
 
 func newService(st blocks.Store, led blocks.Ledger, keeper Keeper, cfg Config) *service {
 	cfg = cfg.withDefaults()
-	return &service{st: st, led: led, keeper: keeper, cfg: cfg, room: newBudget(cfg.Room), turns: newTurns(cfg.Room)}
+	return &service{st: st, led: led, keeper: keeper, cfg: cfg, room: newBudget(cfg.Room), turns: newTurns(cfg.Room), passing: make(chan struct{}, passings)}
 }
 
 // Serve answers on h out of st and led, and asks keeper what to keep, until the
@@ -94,10 +96,17 @@ func (sv *service) serve(h host.Host) (stop func()) {
 		l := newLink(s)
 		own := rooms.enter(from)
 		defer rooms.leave(from)
+		var in []chan struct{}
+		out := sync.OnceFunc(func() {
+			for _, room := range in {
+				<-room
+			}
+		})
+		defer out()
 		for _, room := range []chan struct{}{own, room} { // its own first: who crowds, waits for itself
 			select {
 			case room <- struct{}{}:
-				defer func() { <-room }()
+				in = append(in, room)
 			case <-time.After(timeout):
 				sv.busy(l)
 				_ = s.Close()
@@ -106,7 +115,7 @@ func (sv *service) serve(h host.Host) (stop func()) {
 				return
 			}
 		}
-		x := exchange{service: sv, from: from, l: l}
+		x := exchange{service: sv, from: from, l: l, out: out}
 		if err := x.guarded(ctx); err != nil {
 			sv.cfg.caught(from, err)
 			sv.cfg.Log.Debug("block stream failed", "peer", from, "err", err)
@@ -179,6 +188,7 @@ type exchange struct {
 	*service
 	from peer.ID
 	l    *link
+	out  func() // gives back its room before it ends: what is left of it is work for others
 }
 
 // guarded answers, and turns a panic into an error: a stranger's bytes must not

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -168,10 +169,15 @@ func TestHolderPassesOnToTheOthers(t *testing.T) {
 			if err := errors.Join(mem.Put(t.Context(), b), mem.Hold(t.Context(), l, b.Hash())); err != nil {
 				t.Fatal(err)
 			}
+			var mu sync.Mutex
 			said := map[peer.ID]wire.Status{}
 			first := replica.New(near[0], mem, mem, w, w, quick)
 			t0 := time.Now()
-			first.Pass(t.Context(), l.Publisher, l, []wire.Item{{Hash: b.Hash(), Size: 100, Fanout: true}}, func(_ int, a wire.Ack) { said[a.Peer] = a.Status })
+			first.Pass(t.Context(), l.Publisher, l, []wire.Item{{Hash: b.Hash(), Size: 100, Fanout: true}}, func(_ int, a wire.Ack) {
+				mu.Lock()
+				defer mu.Unlock()
+				said[a.Peer] = a.Status
+			})
 			if d := time.Since(t0); d > 4*time.Second {
 				t.Fatalf("took %v", d)
 			}

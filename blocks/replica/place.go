@@ -114,12 +114,14 @@ func (s *Set) placing(ctx context.Context) error {
 func (s *Set) work(ctx context.Context, j *Job) {
 	ctx, end := j.begin(ctx)
 	defer end()
+	done := false
 	defer func() {
 		s.mu.Lock()
 		if s.jobs[j.lease.ID()] == j {
 			delete(s.jobs, j.lease.ID())
 		}
 		s.mu.Unlock()
+		s.rests(j, done)
 		j.mu.Lock()
 		j.finished = true
 		j.mu.Unlock()
@@ -138,6 +140,7 @@ func (s *Set) work(ctx context.Context, j *Job) {
 			if err := s.settle(ctx, j.pin.Root); err != nil {
 				s.log.Error("journal not closed", "root", j.pin.Root, "err", err)
 			}
+			done = true
 			return
 		}
 		if j.acked() > before {
@@ -323,7 +326,7 @@ func (j *Job) progress(w blocks.Wait) (p blocks.Progress, short *blocks.ShortErr
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	want := w.Want(j.lease.R, j.members)
-	p = blocks.Progress{Blocks: j.pin.Blocks, Target: j.lease.R, Members: j.members, Copies: make([]int, j.lease.R+1)}
+	p = blocks.Progress{Root: j.pin.Root, Blocks: j.pin.Blocks, Target: j.lease.R, Members: j.members, Copies: make([]int, j.lease.R+1)}
 	short = &blocks.ShortError{Root: j.pin.Root, Want: want, Have: j.lease.R, Members: j.members}
 	unseen := j.pin.Blocks - len(j.acks)
 	p.Copies[0] = unseen

@@ -52,6 +52,7 @@ var contract = []contractLeaf{
 	{name: "cairn put", args: "--peer p0 -r sub"},
 	{name: "cairn ls", args: "--peer p1 TREE"},
 	{name: "cairn pin add", args: "--peer p1 CID"},
+	{name: "cairn jobs", args: "--peer p0 --all"},
 	{name: "cairn pin ls", args: "--peer p1"},
 	{name: "cairn pin rm", args: "--peer p1 CID"},
 	{name: "cairn rm", args: "--peer p0 CID"},

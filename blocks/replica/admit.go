@@ -16,7 +16,7 @@ var _ wire.Keeper = (*Set)(nil)
 
 // Offer implements wire.Keeper: a peer keeps what it is one of the 2r closest to.
 // The lease was found valid by the wire.
-func (s *Set) Offer(ctx context.Context, _ peer.ID, l blocks.Lease, items []wire.Item) ([]wire.Status, error) {
+func (s *Set) Offer(ctx context.Context, from peer.ID, l blocks.Lease, items []wire.Item) ([]wire.Status, error) {
 	out := make([]wire.Status, len(items))
 	all := wire.Status(0)
 	select {
@@ -32,6 +32,7 @@ func (s *Set) Offer(ctx context.Context, _ peer.ID, l blocks.Lease, items []wire
 			out[i] = s.near(ctx, l, it.Hash)
 		}
 	}
+	s.awaits(ctx, from, items, out)
 	s.entering.RLock()
 	defer s.entering.RUnlock()
 	var here []mh.Multihash
@@ -53,6 +54,7 @@ func (s *Set) Offer(ctx context.Context, _ peer.ID, l blocks.Lease, items []wire
 			wanted += int64(it.Size)
 		}
 	}
+	s.expects(from, items, out)
 	return out, s.hold(ctx, l, here, func(i int) int64 { return sizes[i] })
 }
 
@@ -69,7 +71,7 @@ func (s *Set) near(ctx context.Context, l blocks.Lease, h mh.Multihash) wire.Sta
 }
 
 // Keep implements wire.Keeper: the blocks first, then why they are kept.
-func (s *Set) Keep(ctx context.Context, _ peer.ID, l blocks.Lease, bs ...blocks.Block) error {
+func (s *Set) Keep(ctx context.Context, from peer.ID, l blocks.Lease, bs ...blocks.Block) error {
 	s.entering.RLock()
 	defer s.entering.RUnlock()
 	hs, size := make([]mh.Multihash, len(bs)), int64(0)
@@ -83,7 +85,9 @@ func (s *Set) Keep(ctx context.Context, _ peer.ID, l blocks.Lease, bs ...blocks.
 	if err := s.store.Put(ctx, bs...); err != nil {
 		return err
 	}
-	return s.hold(ctx, l, hs, func(i int) int64 { return int64(len(bs[i].RawData())) })
+	err := s.hold(ctx, l, hs, func(i int) int64 { return int64(len(bs[i].RawData())) })
+	s.arrived(from, hs)
+	return err
 }
 
 // hold enters blocks, and counts those that were not held before. One that comes from

@@ -242,7 +242,7 @@ func (g *group) confirmed(d *delivery, a *parcel, p peer.ID) {
 	i := slices.Index(a.await, p)
 	if i >= 0 {
 		a.await = slices.Delete(a.await, i, i+1)
-		d.touched = time.Now()
+		d.touched, d.relayed = time.Now(), true
 	}
 	g.mu.Unlock()
 	if i >= 0 {
@@ -286,7 +286,10 @@ func (g *group) silentLocked() (next time.Duration) {
 			}
 			continue
 		}
-		if g.set.mutes(d.to); !slices.Contains(d.ended, true) {
+		if !d.relayed {
+			g.set.mutes(d.to)
+		}
+		if !slices.Contains(d.ended, true) {
 			g.set.stumbled(d.to, context.DeadlineExceeded)
 		}
 		g.set.log.Debug("blocks were not passed on", "peer", d.to)

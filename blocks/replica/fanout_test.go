@@ -34,9 +34,11 @@ func TestPublisherSendsEachBlockTwice(t *testing.T) {
 	for fanout, want := range map[int]int{0: 2, 1: 1, 3: 3, 20: 5} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld("a", "b", "c", "d", "e", "f", "g", "h")
-			s, l, pin, bs := publisherWith(t, w, 50, 5, quick)
+			cfg := quick
+			cfg.Fanout = fanout
+			s, l, pin, bs := publisherWith(t, w, 50, 5, cfg)
 			t0 := time.Now()
-			p, err := s.QueueFanout(l, pin, fanout).Wait(t.Context(), blocks.WaitFull, nil)
+			p, err := s.Queue(l, pin).Wait(t.Context(), blocks.WaitFull, nil)
 			if err != nil || p.Copies[5] != 50 || time.Since(t0) > time.Second {
 				t.Fatalf("fan-out %d: %+v, %v after %v", fanout, p, err, time.Since(t0))
 			}

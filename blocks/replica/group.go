@@ -59,6 +59,7 @@ type delivery struct {
 	ended   []bool    // guarded by group.mu: it has answered
 	acked   []bool    // guarded by group.mu
 	broken  []bool    // guarded by group.mu: cannot be read here
+	relayed bool      // guarded by group.mu: it has passed on something
 	sending int       // guarded by group.mu: blocks on the way to it; the wire sees to it that they move
 	touched time.Time // guarded by group.mu: the last ack, or end of a block sent
 	late    bool      // guarded by group.mu: it was given up

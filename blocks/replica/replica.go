@@ -118,14 +118,16 @@ type Set struct {
 
 	entering sync.RWMutex // shared from looking at a block to entering why it is held; whole to forget
 
-	mu     sync.Mutex
-	slow   map[peer.ID]time.Time          // guarded by mu: who did not answer in time, and when
-	mute   map[peer.ID]time.Time          // guarded by mu: who did not pass on what it was to, and when
-	rested map[blocks.LeaseID]*blocks.Job // guarded by mu: how far the placements were that are not queued, and not done
-	queue  []*Job                         // guarded by mu: placements not yet begun
-	jobs   map[blocks.LeaseID]*Job        // guarded by mu: placements queued or under way
-	others int64                          // guarded by mu: bytes held for others
-	copied Copied                         // guarded by mu: what repair has given away
+	mu      sync.Mutex
+	slow    map[peer.ID]time.Time          // guarded by mu: who did not answer in time, and when
+	coming  map[string]*coming             // guarded by mu: blocks that were asked for and are not here yet
+	brought map[peer.ID]time.Time          // guarded by mu: when each last brought one
+	mute    map[peer.ID]time.Time          // guarded by mu: who did not pass on what it was to, and when
+	rested  map[blocks.LeaseID]*blocks.Job // guarded by mu: how far the placements were that are not queued, and not done
+	queue   []*Job                         // guarded by mu: placements not yet begun
+	jobs    map[blocks.LeaseID]*Job        // guarded by mu: placements queued or under way
+	others  int64                          // guarded by mu: bytes held for others
+	copied  Copied                         // guarded by mu: what repair has given away
 }
 
 // New makes the set of the peer self.
@@ -135,7 +137,7 @@ func New(self peer.ID, st blocks.Store, led blocks.Ledger, r Router, p Peers, cf
 	return &Set{
 		self: self, store: st, ledger: led, router: r, peers: p, cfg: cfg, log: cfg.Log,
 		window: make(chan struct{}, slots), group: min(cfg.Window/slots, wire.Batch), wake: make(chan struct{}, 1),
-		jobs: map[blocks.LeaseID]*Job{}, slow: map[peer.ID]time.Time{}, mute: map[peer.ID]time.Time{}, rested: map[blocks.LeaseID]*blocks.Job{}, passing: make(chan struct{}, passingOn),
+		jobs: map[blocks.LeaseID]*Job{}, slow: map[peer.ID]time.Time{}, mute: map[peer.ID]time.Time{}, coming: map[string]*coming{}, brought: map[peer.ID]time.Time{}, rested: map[blocks.LeaseID]*blocks.Job{}, passing: make(chan struct{}, passingOn),
 	}
 }
 

@@ -46,11 +46,12 @@ func (w Wait) Want(r, m int) int {
 
 // Progress is how far a placement has got.
 type Progress struct {
-	Blocks  int   `json:"blocks"`  // under the root
-	Safe    int   `json:"safe"`    // with as many copies as were waited for
-	Copies  []int `json:"copies"`  // Copies[n] blocks have n copies elsewhere
-	Target  int   `json:"target"`  // copies the lease asks for
-	Members int   `json:"members"` // other members that could hold copies, up to 2r
+	Root    cid.Cid `json:"-"`       // of what is placed
+	Blocks  int     `json:"blocks"`  // under the root
+	Safe    int     `json:"safe"`    // with as many copies as were waited for
+	Copies  []int   `json:"copies"`  // Copies[n] blocks have n copies elsewhere
+	Target  int     `json:"target"`  // copies the lease asks for
+	Members int     `json:"members"` // other members that could hold copies, up to 2r
 }
 
 // Receipt says what a put achieved.
@@ -168,6 +169,7 @@ func (h Health) Sentence() string {
 type PutOptions struct {
 	Name     string        // told with announcements and kept with the pin
 	Wait     Wait          // "" is WaitQuorum
+	Fanout   int           // holders to which this peer brings each block itself, the closest of which passes it on; 0 is the peer's default
 	Replicas int           // copies the lease asks for; 0 is the peer's default
 	Expires  time.Duration // life of the lease; 0 is the peer's default
 	Profile  string        // of the DAG; "" is unixfs-v1-2025

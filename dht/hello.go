@@ -49,10 +49,11 @@ func (r *Router) Hello(p peer.ID) (Hello, bool) {
 	return h, ok
 }
 
-// IsYoung reports whether the connected p has said that it started a short while ago.
-func (r *Router) IsYoung(p peer.ID) bool {
-	h, ok := r.Hello(p)
-	return ok && h.Flags&Young != 0
+// Flagged is what p has last said of itself: it takes no blocks of others, or has not
+// been up for long. Of this peer itself, and of one that said nothing, nothing is known.
+func (r *Router) Flagged(p peer.ID) (full, young bool) {
+	h, _ := r.Hello(p)
+	return h.Flags&Full != 0, h.Flags&Young != 0
 }
 
 // heard takes what p says of itself, and that it lives.

@@ -212,7 +212,7 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 		R: cfg.Replica.R, NoRepair: !cfg.Replica.Repair, Every: t.Reconcile, AfterChange: t.AfterChange,
 		Full: t.FullPass, Backup: t.BackupWait, Brake: t.Brake, Surplus: t.Surplus, Young: t.Young,
 		Rate: cfg.repairRate(), Restored: func(took time.Duration) { n.count.restored.Observe(took.Seconds()) },
-		PutIdle: t.PutIdle, Linger: t.PutIdle / 4, SyncEvery: t.Reconcile, Zone: n.router, Compare: client, Quota: int64(cfg.Store.Quota), Records: n.recs, LeaseEvery: t.LeaseCheck,
+		PutIdle: t.PutIdle, Linger: t.PutIdle / 4, Fanout: cfg.fanout(), SyncEvery: t.Reconcile, Zone: n.router, Compare: client, Quota: int64(cfg.Store.Quota), Records: n.recs, LeaseEvery: t.LeaseCheck,
 		PeerRate: cfg.rate(), Log: log.With("part", "replica"),
 	})
 	set.Store(n.set)
@@ -287,6 +287,15 @@ func (c Config) perIP() int {
 		return many
 	}
 	return c.Network.PerIP
+}
+
+// fanout is the number of holders to which a put brings each block itself: on a LAN,
+// where bytes are cheap, all of them.
+func (c Config) fanout() int {
+	if c.Network.Profile == ProfileLAN {
+		return blocks.MaxReplicas
+	}
+	return wire.Served
 }
 
 // retry is the time between two tries of the bootstrap peers: a tenth of the

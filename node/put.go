@@ -102,7 +102,7 @@ func (n *Node) put(ctx context.Context, what content, o blocks.PutOptions, tell 
 
 	// Phase two belongs to Run; we wait for as much of it as was asked for.
 	placing := time.Now()
-	job := n.set.Queue(lease, pin)
+	job := n.set.QueueFanout(lease, pin, o.Fanout)
 	rc.Progress, err = job.Wait(ctx, o.Wait, tell) // → holders → quorum
 	rc.Holders, rc.Least = job.Holders()
 	if err != nil {
@@ -130,6 +130,9 @@ func (n *Node) putDefaults(o blocks.PutOptions) (blocks.PutOptions, error) {
 	}
 	if o.Replicas < 1 || o.Replicas > blocks.MaxReplicas {
 		return o, fmt.Errorf("%d replicas: want 1 to %d", o.Replicas, blocks.MaxReplicas)
+	}
+	if o.Fanout < 0 || o.Fanout > blocks.MaxReplicas {
+		return o, fmt.Errorf("a fan-out of %d: want 1 to %d", o.Fanout, blocks.MaxReplicas)
 	}
 	if o.Expires == 0 {
 		o.Expires = time.Duration(n.cfg.Replica.Expires)

@@ -16,7 +16,7 @@ var _ wire.Keeper = (*Set)(nil)
 
 // Offer implements wire.Keeper: a peer keeps what it is one of the 2r closest to.
 // The lease was found valid by the wire.
-func (s *Set) Offer(ctx context.Context, _ peer.ID, l blocks.Lease, items []wire.Item) ([]wire.Status, error) {
+func (s *Set) Offer(ctx context.Context, from peer.ID, l blocks.Lease, items []wire.Item) ([]wire.Status, error) {
 	out := make([]wire.Status, len(items))
 	all := wire.Status(0)
 	select {
@@ -38,6 +38,7 @@ func (s *Set) Offer(ctx context.Context, _ peer.ID, l blocks.Lease, items []wire
 			out[i] = s.near(ctx, l, it.Hash)
 		}
 	}
+	s.awaits(ctx, from, items, out)
 	s.entering.RLock()
 	defer s.entering.RUnlock()
 	var here []mh.Multihash
@@ -66,6 +67,7 @@ func (s *Set) Offer(ctx context.Context, _ peer.ID, l blocks.Lease, items []wire
 		here = append(here, it.Hash)
 		sizes = append(sizes, size)
 	}
+	s.expects(from, items, out)
 	return out, s.hold(ctx, l, here, func(i int) int64 { return sizes[i] })
 }
 
@@ -129,7 +131,9 @@ func (s *Set) Keep(ctx context.Context, from peer.ID, l blocks.Lease, bs ...bloc
 	if err := s.store.Put(ctx, bs...); err != nil {
 		return err
 	}
-	return s.hold(ctx, l, hs, func(i int) int64 { return int64(len(bs[i].RawData())) })
+	err = s.hold(ctx, l, hs, func(i int) int64 { return int64(len(bs[i].RawData())) })
+	s.arrived(from, hs)
+	return err
 }
 
 // Forget deletes those of hs that nobody has a right to, and gives them: no lease

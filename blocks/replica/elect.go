@@ -219,12 +219,15 @@ func (s *Set) askAll(ctx context.Context, asks map[peer.ID][]*owed) error {
 
 // isYoung reports whether p came a moment ago, and may be gone as soon.
 func (s *Set) isYoung(p peer.ID) bool {
-	r, ok := s.router.(interface{ IsYoung(peer.ID) bool })
-	return ok && r.IsYoung(p)
+	_, young := s.router.Flagged(p)
+	return young
 }
 
-// isFull reports whether p said a short while ago that it has no room.
+// isFull reports whether p says that it has no room, or refused something for that a short while ago.
 func (s *Set) isFull(p peer.ID) bool {
+	if full, _ := s.router.Flagged(p); full {
+		return true
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at, ok := s.sated[p]

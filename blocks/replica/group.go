@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,12 +22,14 @@ const (
 
 // parcel is a block on its way to its holders.
 type parcel struct {
-	hash mh.Multihash
-	size int
-	next []peer.ID // who is offered it if another one fails, nearest first
-	miss int       // copies that are missing and that nobody is being offered
-	need int       // copies with which it is safe
-	safe time.Time // guarded by group.mu: since when; zero: it is not
+	hash  mh.Multihash
+	size  int
+	need  int       // copies with which it is safe
+	fan   bool      // it goes to some of its holders, and from the closest to the others
+	next  []peer.ID // guarded by group.mu: who is offered it if another one fails, nearest first
+	miss  int       // guarded by group.mu: copies that are missing and that nobody is being offered
+	await []peer.ID // guarded by group.mu: who is to get it from the closest
+	safe  time.Time // guarded by group.mu: since when; zero: it is not
 }
 
 // group is some blocks of one job, brought to their holders together: one offer to each
@@ -37,28 +40,34 @@ type group struct {
 	parcels []*parcel
 
 	ends chan *delivery
-	safe chan struct{} // 1-buffered: a parcel became safe
+	look chan struct{} // 1-buffered: a parcel became safe, or is to be delivered again
 	open map[*delivery]struct{}
 
-	mu sync.Mutex
+	mu    sync.Mutex
+	again []*parcel // guarded by mu: to be delivered again
 }
 
 // delivery is one offer to one holder.
 type delivery struct {
 	to     peer.ID
 	what   []*parcel
+	fan    []bool // it is to pass this one on
+	relay  *relay // what it says of others; nil: it is to pass on nothing
 	cancel context.CancelFunc
 	err    error // of the offer; set when it has ended
 
+	ended   []bool    // guarded by group.mu: it has answered
 	acked   []bool    // guarded by group.mu
 	broken  []bool    // guarded by group.mu: cannot be read here
-	touched time.Time // guarded by group.mu: the last ack
+	relayed bool      // guarded by group.mu: it has passed on something
+	sending int       // guarded by group.mu: blocks on the way to it; the wire sees to it that they move
+	touched time.Time // guarded by group.mu: the last ack, or end of a block sent
 	late    bool      // guarded by group.mu: it was given up
 }
 
 // place brings hs to their r holders each, and to the next closest for each that fails.
 func (s *Set) place(ctx context.Context, j *Job, hs []mh.Multihash) error {
-	g := &group{set: s, job: j, ends: make(chan *delivery), safe: make(chan struct{}, 1), open: map[*delivery]struct{}{}}
+	g := &group{set: s, job: j, ends: make(chan *delivery), look: make(chan struct{}, 1), open: map[*delivery]struct{}{}}
 	for _, h := range hs {
 		if p := g.parcel(ctx, h); p != nil {
 			g.parcels = append(g.parcels, p)
@@ -73,12 +82,14 @@ func (s *Set) place(ctx context.Context, j *Job, hs []mh.Multihash) error {
 		select {
 		case d := <-g.ends:
 			delete(g.open, d)
-			g.deliver(ctx, g.left(ctx, d))
-		case <-g.safe:
+			g.left(ctx, d)
+		case <-g.look:
 		case <-linger.C:
 			armed = false
 		}
-		if next := g.hurry(); next > 0 && !armed {
+		next := g.hurry()
+		g.deliver(ctx, g.spilled(ctx))
+		if next > 0 && !armed {
 			linger.Reset(next)
 			armed = true
 		}
@@ -105,72 +116,139 @@ func (g *group) parcel(ctx context.Context, h mh.Multihash) *parcel {
 		s.log.Error("block to be placed cannot be read", "key", h.B58String(), "err", err)
 		return nil
 	}
+	near = s.preferred(near)
 	for _, q := range s.slowLast(near) {
 		if !j.has(h, q) {
 			p.next = append(p.next, q)
 		}
 	}
+	// What some have already, and what does not go where everybody expects it, this
+	// peer brings itself: it alone knows what is missing.
+	p.fan = have == 0 && j.fanout < p.miss && s.passesOn(near[0]) && slices.Equal(near[:p.miss], p.next[:p.miss])
 	return p
 }
 
 // deliver offers each of ps to as many of its next holders as it lacks copies.
 func (g *group) deliver(ctx context.Context, ps []*parcel) {
 	to := map[peer.ID]*delivery{}
+	g.mu.Lock()
 	for _, p := range ps {
 		p.next = g.set.slowLast(p.next)
+		fan := p.fan
+		if p.fan = false; fan {
+			w := g.job.fanout
+			p.await = slices.Clone(p.next[w:p.miss])
+			p.next, p.miss = slices.Concat(p.next[:w], p.next[p.miss:]), w
+		}
 		for ; p.miss > 0 && len(p.next) > 0; p.miss-- {
 			q := p.next[0]
 			p.next = p.next[1:]
-			if to[q] == nil {
-				to[q] = &delivery{to: q, touched: time.Now()}
+			d := to[q]
+			if d == nil {
+				d = &delivery{to: q, touched: time.Now()}
+				to[q] = d
 			}
-			to[q].what = append(to[q].what, p)
+			if fan && d.relay == nil {
+				d.relay = newRelay()
+			}
+			d.what, d.fan = append(d.what, p), append(d.fan, fan)
+			fan = false // the closest alone
 		}
 	}
 	for _, d := range to {
 		g.open[d] = struct{}{}
-		d.acked, d.broken = make([]bool, len(d.what)), make([]bool, len(d.what))
+		n := len(d.what)
+		d.ended, d.acked, d.broken = make([]bool, n), make([]bool, n), make([]bool, n)
+	}
+	g.mu.Unlock()
+	for _, d := range to {
 		var own context.Context
 		own, d.cancel = context.WithCancel(ctx)
-		go func() { // ends with its offer; place waits for it on ends
+		go func() { // ends with its offer and what is to be confirmed; place waits for it on ends
 			defer d.cancel()
+			var asking sync.WaitGroup
+			if d.relay != nil {
+				asking.Go(func() { g.confirms(ctx, d) })
+			}
 			d.err = g.offer(own, d)
+			if d.relay != nil {
+				d.relay.end()
+			}
+			asking.Wait()
 			g.ends <- d
 		}()
+	}
+}
+
+// spilled takes what is to be delivered again.
+func (g *group) spilled(ctx context.Context) (ps []*parcel) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, p := range g.again {
+		if ctx.Err() == nil && !slices.Contains(ps, p) {
+			ps = append(ps, p)
+		}
+	}
+	g.again = nil
+	return ps
+}
+
+func (g *group) nudge() {
+	select {
+	case g.look <- struct{}{}:
+	default:
 	}
 }
 
 func (g *group) offer(ctx context.Context, d *delivery) error {
 	items := make([]wire.Item, len(d.what))
 	for i, p := range d.what {
-		items[i] = wire.Item{Hash: p.hash, Size: p.size}
+		if items[i] = (wire.Item{Hash: p.hash, Size: p.size}); d.fan[i] {
+			items[i].Fanout, items[i].Served = true, g.job.fanout
+		}
 	}
-	return g.set.peers.Offer(ctx, d.to, g.job.lease, wire.Put, items, g.set.store, func(i int, a wire.Ack) {
-		if a.Peer == "" {
+	return g.set.peers.Offer(ctx, d.to, g.job.lease, wire.Put, items, lending{g, d}, func(i int, a wire.Ack) {
+		switch {
+		case a.Peer == "":
 			g.told(d, i, a)
+		case d.fan[i]:
+			g.relayed(d, d.what[i], a)
 		}
 	})
+}
+
+// acked notes that q has p on its disk.
+func (g *group) acked(p *parcel, q peer.ID) {
+	have := g.job.ack(p.hash, q)
+	g.mu.Lock()
+	became := have >= p.need && p.safe.IsZero()
+	if became {
+		p.safe = time.Now()
+	}
+	g.mu.Unlock()
+	if became { // the slow ones may hold up the others no longer
+		g.nudge()
+	}
 }
 
 // told notes what became of one block.
 func (g *group) told(d *delivery, i int, a wire.Ack) {
 	var no *wire.Refusal
+	g.mu.Lock()
+	d.ended[i] = true
+	if a.Err == nil {
+		d.acked[i], d.touched = true, time.Now()
+	} else if d.fan[i] {
+		g.takeBackLocked(d.what[i])
+	}
+	all := d.relay != nil && d.ownLocked()
+	g.mu.Unlock()
+	if all || a.Err != nil && d.fan[i] { // what it was to pass on has to be looked after
+		g.nudge()
+	}
 	switch p := d.what[i]; {
 	case a.Err == nil:
-		have := g.job.ack(p.hash, d.to)
-		g.mu.Lock()
-		d.acked[i], d.touched = true, time.Now()
-		became := have >= p.need && p.safe.IsZero()
-		if became {
-			p.safe = time.Now()
-		}
-		g.mu.Unlock()
-		if became { // the slow ones may hold up the others no longer
-			select {
-			case g.safe <- struct{}{}:
-			default:
-			}
-		}
+		g.acked(p, d.to)
 	case errors.As(a.Err, &no):
 		g.job.failed(d.to, a.Err)
 		g.set.log.Debug("holder did not take a block", "peer", d.to, "err", a.Err)
@@ -183,24 +261,26 @@ func (g *group) told(d *delivery, i int, a wire.Ack) {
 	}
 }
 
-// left gives the blocks that d did not bring and that somebody else is to have now. Of
+// left finds the blocks that d did not bring and that somebody else is to have now. Of
 // what is safe, what a slow holder did not take in time is the next pass's.
-func (g *group) left(ctx context.Context, d *delivery) (ps []*parcel) {
-	if d.err != nil {
+func (g *group) left(ctx context.Context, d *delivery) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if d.err != nil && !d.ownLocked() {
 		g.set.stumbled(d.to, d.err)
 		g.job.failed(d.to, d.err)
 		g.set.log.Debug("holder did not take blocks", "peer", d.to, "blocks", len(d.what), "err", d.err)
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	for i, p := range d.what {
 		late := d.late && !p.safe.IsZero()
 		if !d.acked[i] && !d.broken[i] && !late && ctx.Err() == nil {
 			p.miss++
-			ps = append(ps, p)
+			g.again = append(g.again, p)
+		}
+		if d.fan[i] { // whatever it was to pass on and did not
+			g.takeBackLocked(p)
 		}
 	}
-	return ps
 }
 
 // hurry gives up holders that have brought nothing for the linger while blocks they were
@@ -208,6 +288,7 @@ func (g *group) left(ctx context.Context, d *delivery) (ps []*parcel) {
 func (g *group) hurry() (next time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	next = g.silentLocked()
 	for d := range g.open {
 		for i, p := range d.what {
 			if d.acked[i] || p.safe.IsZero() {

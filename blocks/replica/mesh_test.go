@@ -229,3 +229,6 @@ func (e *end) Fetch(ctx context.Context, p peer.ID, c cid.Cid) (blocks.Block, er
 	e.mu.Unlock()
 	return e.mem[p].Get(ctx, c)
 }
+
+func (e *end) Cover(context.Context, []mh.Multihash) error { return nil }
+func (e *end) Flagged(peer.ID) (full, young bool)          { return false, false }

@@ -20,6 +20,8 @@ type Job struct {
 	lease blocks.Lease
 	moved chan struct{} // 1-buffered: there is news
 
+	fanout int // holders to which this peer brings each block itself
+
 	mu       sync.Mutex
 	acks     map[string][]peer.ID // guarded by mu: for each block, who has it on the disk
 	total    int                  // guarded by mu: acks in all
@@ -58,14 +60,21 @@ func (j *Job) begin(ctx context.Context) (context.Context, context.CancelFunc) {
 // journal, which the caller has written. A placement of l that is queued already is
 // given back; one of an older lease of the same name ends, and who waits for it waits
 // for this one.
-func (s *Set) Queue(l blocks.Lease, pin blocks.Pin) *Job {
+func (s *Set) Queue(l blocks.Lease, pin blocks.Pin) *Job { return s.QueueFanout(l, pin, 0) }
+
+// QueueFanout is [Set.Queue] for who chooses to how many holders this peer brings each
+// block itself; the closest of them passes it on to the others. 0 is the Config's choice.
+func (s *Set) QueueFanout(l blocks.Lease, pin blocks.Pin, fanout int) *Job {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := s.jobs[l.ID()]
 	if old != nil && old.lease.Seq >= l.Seq {
 		return old
 	}
-	j := &Job{pin: pin, lease: l, moved: make(chan struct{}, 1), acks: map[string][]peer.ID{}, lastErr: map[peer.ID]error{}}
+	if fanout <= 0 {
+		fanout = s.cfg.Fanout
+	}
+	j := &Job{pin: pin, lease: l, moved: make(chan struct{}, 1), fanout: fanout, acks: map[string][]peer.ID{}, lastErr: map[peer.ID]error{}}
 	s.jobs[l.ID()] = j
 	s.queue = append(s.queue, j)
 	if old != nil {
@@ -106,6 +115,7 @@ func (s *Set) placing(ctx context.Context) error {
 func (s *Set) work(ctx context.Context, j *Job) {
 	ctx, end := j.begin(ctx)
 	defer end()
+	done := false
 	defer func() {
 		s.mu.Lock()
 		if s.jobs[j.lease.ID()] == j {
@@ -113,6 +123,7 @@ func (s *Set) work(ctx context.Context, j *Job) {
 		}
 		s.mu.Unlock()
 		s.later(s.cfg.AfterChange, j.blocks()...)
+		s.rests(j, done)
 		j.mu.Lock()
 		j.finished = true
 		j.mu.Unlock()
@@ -131,6 +142,7 @@ func (s *Set) work(ctx context.Context, j *Job) {
 			if err := s.settle(ctx, j.pin.Root); err != nil {
 				s.log.Error("journal not closed", "root", j.pin.Root, "err", err)
 			}
+			done = true
 			return
 		}
 		if j.acked() > before {
@@ -192,7 +204,7 @@ func (s *Set) pass(ctx context.Context, j *Job) error {
 	j.mu.Unlock()
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(groupsOfJob)
-	var hs []mh.Multihash
+	var hs, ahead []mh.Multihash
 	var bytes int
 	flush := func() error {
 		part := hs
@@ -208,26 +220,54 @@ func (s *Set) pass(ctx context.Context, j *Job) error {
 		})
 		return nil
 	}
+	window := func() error {
+		s.cover(ctx, ahead)
+		for _, h := range ahead {
+			hs = append(hs, h)
+			if n, err := s.store.Size(ctx, h); err == nil { // what cannot be read says so when its turn comes
+				bytes += n
+			}
+			if len(hs) == s.group || bytes >= groupBytes {
+				if err := flush(); err != nil {
+					return err
+				}
+			}
+		}
+		ahead = nil
+		return nil
+	}
 	for h, err := range s.ledger.Under(ctx, j.lease.ID()) {
+		if err == nil {
+			if ahead = append(ahead, h); len(ahead) < coverKeys {
+				continue
+			}
+			err = window()
+		}
 		if err != nil {
 			return errors.Join(err, g.Wait())
 		}
-		hs = append(hs, h)
-		if n, err := s.store.Size(ctx, h); err == nil { // what cannot be read says so when its turn comes
-			bytes += n
-		}
-		if len(hs) == s.group || bytes >= groupBytes {
-			if err := flush(); err != nil {
-				return errors.Join(err, g.Wait())
-			}
-		}
 	}
-	if len(hs) > 0 {
-		if err := flush(); err != nil {
-			return errors.Join(err, g.Wait())
-		}
+	err := window()
+	if err == nil && len(hs) > 0 {
+		err = flush()
 	}
-	return g.Wait()
+	return errors.Join(err, g.Wait())
+}
+
+// coverKeys is how many blocks are looked around for together.
+const coverKeys = 1024
+
+// cover looks where hs lie, by a few lookups for all of them. What that does not show
+// is looked up block by block.
+func (s *Set) cover(ctx context.Context, hs []mh.Multihash) {
+	if len(hs) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Linger)
+	defer cancel()
+	if err := s.router.Cover(ctx, hs); err != nil {
+		s.log.Debug("not all blocks are covered", "blocks", len(hs), "err", err)
+	}
 }
 
 // blocks gives the blocks of j that were looked at.
@@ -298,7 +338,7 @@ func (j *Job) progress(w blocks.Wait) (p blocks.Progress, short *blocks.ShortErr
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	want := w.Want(j.lease.R, j.members)
-	p = blocks.Progress{Blocks: j.pin.Blocks, Target: j.lease.R, Members: j.members, Copies: make([]int, j.lease.R+1)}
+	p = blocks.Progress{Root: j.pin.Root, Blocks: j.pin.Blocks, Target: j.lease.R, Members: j.members, Copies: make([]int, j.lease.R+1)}
 	short = &blocks.ShortError{Root: j.pin.Root, Want: want, Have: j.lease.R, Members: j.members}
 	unseen := j.pin.Blocks - len(j.acks)
 	p.Copies[0] = unseen

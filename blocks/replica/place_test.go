@@ -32,11 +32,18 @@ type world struct {
 	liar   peer.ID                                 // proves what it does not have
 	part   map[peer.ID]int                         // hangs after so many blocks of an offer
 	offers int                                     // that were made
+	keeps  map[peer.ID]bool                        // takes what it is to pass on, and does not
+	boasts map[peer.ID]bool                        // says that it passed on what it did not
+	full   map[peer.ID]bool
+	young  map[peer.ID]bool
+	put    map[string]int // times that its publisher itself sent a block
+	covers []int          // keys of each call of Cover
 }
 
 func newWorld(ids ...peer.ID) *world {
 	w := &world{ready: make(chan struct{}), changed: make(chan struct{}, 1), peers: ids,
-		have: map[peer.ID]*blockstest.Mem{}, take: map[peer.ID]func(context.Context) error{}, part: map[peer.ID]int{}}
+		have: map[peer.ID]*blockstest.Mem{}, take: map[peer.ID]func(context.Context) error{}, part: map[peer.ID]int{},
+		keeps: map[peer.ID]bool{}, boasts: map[peer.ID]bool{}, full: map[peer.ID]bool{}, young: map[peer.ID]bool{}, put: map[string]int{}}
 	close(w.ready)
 	for _, p := range ids {
 		w.have[p] = new(blockstest.Mem)
@@ -58,13 +65,38 @@ func (w *world) Seats(ctx context.Context, h mh.Multihash, n int) ([]peer.ID, []
 	return ids, slices.Repeat([]bool{true}, len(ids)), err
 }
 
+func (w *world) Cover(_ context.Context, hs []mh.Multihash) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.covers = append(w.covers, len(hs))
+	return nil
+}
+
+func (w *world) Flagged(p peer.ID) (full, young bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.full[p], w.young[p]
+}
+
+func (w *world) last(p peer.ID) int {
+	switch full, young := w.Flagged(p); {
+	case full:
+		return 2
+	case young:
+		return 1
+	}
+	return 0
+}
+
 func (w *world) Ready() <-chan struct{}   { return w.ready }
 func (w *world) Changed() <-chan struct{} { return w.changed }
 
-func (w *world) Offer(ctx context.Context, p peer.ID, l blocks.Lease, _ wire.Reason, items []wire.Item, from wire.Lender, tell func(int, wire.Ack)) error {
+func (w *world) Offer(ctx context.Context, p peer.ID, l blocks.Lease, why wire.Reason, items []wire.Item, from wire.Lender, tell func(int, wire.Ack)) error {
 	w.mu.Lock()
 	take := w.take[p]
-	w.offers++
+	if why == wire.Put {
+		w.offers++
+	}
 	w.mu.Unlock()
 	if take != nil {
 		err := take(ctx)
@@ -90,7 +122,45 @@ func (w *world) Offer(ctx context.Context, p peer.ID, l blocks.Lease, _ wire.Rea
 		if err != nil {
 			return err
 		}
+		if why == wire.Put {
+			w.mu.Lock()
+			w.put[string(it.Hash)]++
+			w.mu.Unlock()
+		}
 		tell(i, wire.Ack{Status: wire.Stored})
+		if it.Fanout && !w.keeps[p] {
+			if err := w.pass(ctx, p, l, it, func(a wire.Ack) { tell(i, a) }); err != nil {
+				return err
+			}
+		}
+	}
+	for _, it := range items {
+		if it.Fanout && w.keeps[p] { // the stream stays open, and says nothing
+			<-ctx.Done()
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// pass is what the holder p does with an item that it is to pass on.
+func (w *world) pass(ctx context.Context, p peer.ID, l blocks.Lease, it wire.Item, tell func(wire.Ack)) error {
+	near, _, err := w.Closest(ctx, it.Hash, 2*l.R)
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(near, func(a, b peer.ID) int { return w.last(a) - w.last(b) })
+	near = near[:min(l.R, len(near))]
+	for _, q := range near[min(it.Served, len(near)):] {
+		if w.boasts[p] {
+			tell(wire.Ack{Status: wire.Stored, Peer: q})
+			continue
+		}
+		end := wire.Ack{Status: wire.Failed, Peer: q, Err: errors.New("not passed on")}
+		_ = w.Offer(ctx, q, l, wire.Fanout, []wire.Item{{Hash: it.Hash, Size: it.Size}}, w.have[p], func(_ int, a wire.Ack) {
+			end = wire.Ack{Status: a.Status, Peer: q, Err: a.Err}
+		})
+		tell(end)
 	}
 	return nil
 }
@@ -197,7 +267,7 @@ func TestQuorumDoesNotWaitForTheSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld("a", "b", "c", "d", "e")
 		w.take["a"] = func(context.Context) error { time.Sleep(4 * time.Second); return nil } // less than the linger
-		s, l, pin, _ := publisher(t, w, 1, 5)
+		s, l, pin, _ := publisherWith(t, w, 1, 5, replica.Config{PutIdle: 10 * time.Second, Every: time.Minute, Fanout: 5})
 		t0, j := time.Now(), s.Queue(l, pin)
 		if _, err := j.Wait(t.Context(), blocks.WaitQuorum, nil); err != nil || time.Since(t0) > time.Second {
 			t.Fatalf("quorum after %v, %v", time.Since(t0), err)

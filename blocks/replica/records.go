@@ -63,6 +63,12 @@ func (c RecordsConfig) withDefaults() RecordsConfig {
 	return c
 }
 
+// Near is the part of a [Router] that says where a record belongs.
+type Near interface {
+	Closest(ctx context.Context, h mh.Multihash, n int) (ids []peer.ID, exact bool, err error)
+	Ready() <-chan struct{}
+}
+
 // Records keeps small signed records on the members closest to their keys:
 //
 //	Put: judge → here → the R closest → whoever knew a newer one says so
@@ -79,7 +85,7 @@ func (c RecordsConfig) withDefaults() RecordsConfig {
 type Records struct {
 	self   peer.ID
 	store  blocks.RecordStore
-	router Router
+	router Near
 	peers  RecordPeers
 	cfg    RecordsConfig
 
@@ -92,7 +98,7 @@ type Records struct {
 var _ wire.RecordKeeper = (*Records)(nil)
 
 // NewRecords makes the records that the peer self has a part in.
-func NewRecords(self peer.ID, st blocks.RecordStore, r Router, p RecordPeers, cfg RecordsConfig) *Records {
+func NewRecords(self peer.ID, st blocks.RecordStore, r Near, p RecordPeers, cfg RecordsConfig) *Records {
 	return &Records{self: self, store: st, router: r, peers: p, cfg: cfg.withDefaults(), kept: -1}
 }
 

@@ -2,6 +2,8 @@
 //
 //	place.go   the blocks of one put: windows → groups → quorum
 //	group.go   a group of blocks: holders → one offer to each → acks → the next closest
+//	fanout.go  the closest holder passes on: offer → its holders → acks by name → have you?
+//	jobs.go    the puts that are not done yet, and who failed them
 //	repair.go  rounds: who came or went? → the blocks that this touches → examine
 //	change.go  who came or went, seen from a few blocks that stand for all
 //	later.go   the blocks that are to be examined at a time of their own
@@ -47,8 +49,10 @@ import (
 type Router interface {
 	Closest(ctx context.Context, h mh.Multihash, n int) (ids []peer.ID, exact bool, err error)
 	Seats(ctx context.Context, h mh.Multihash, n int) (ids []peer.ID, alive []bool, err error)
-	Ready() <-chan struct{}   // closed once placement can be trusted
-	Changed() <-chan struct{} // members came or went
+	Cover(ctx context.Context, hs []mh.Multihash) error // looks where all of hs lie, so that Closest knows
+	Flagged(p peer.ID) (full, young bool)               // what p says of itself
+	Ready() <-chan struct{}                             // closed once placement can be trusted
+	Changed() <-chan struct{}                           // members came or went
 }
 
 // Peers reaches the other holders.
@@ -67,6 +71,7 @@ type Config struct {
 	AfterChange time.Duration // from a change among the members to a round; 0 is 1 min
 	PutIdle     time.Duration // a placement without a new ack for this long is short; 0 is 60 s
 	Linger      time.Duration // that a block which is safe waits for its slower holders; 0 is 5 s
+	Fanout      int           // holders to which a put brings each block itself, the closest of which passes it on; 0 is 2, many is all
 	Window      int           // blocks being pushed at a time, all puts together; 0 is 2048
 	Quota       int64         // bytes held for others; 0 is 10 GiB, less than 0 no limit
 	SyncEvery   time.Duration // between two comparisons with a neighbour, give or take half; 0 is 10 min
@@ -124,6 +129,9 @@ func (c Config) withDefaults() Config {
 	if c.PeerRate == 0 {
 		c.PeerRate = 8 << 20
 	}
+	if c.Fanout <= 0 {
+		c.Fanout = wire.Served
+	}
 	if c.Window == 0 {
 		c.Window = groups * groupBlocks
 	}
@@ -153,6 +161,8 @@ type Set struct {
 	group  int           // blocks in a group
 	wake   chan struct{} // 1-buffered: a placement was queued
 
+	passing chan struct{} // a slot for each offer by which blocks are passed on
+
 	dice  *rand.Rand // of the comparisons
 	trust trust
 
@@ -175,12 +185,16 @@ type Set struct {
 	pacing map[peer.ID]time.Time   // guarded by mu: when what each peer has brought is within its rate
 	copied Copied                  // guarded by mu: what repair has given away
 
-	agenda map[string]appointment // guarded by mu: blocks that are to be examined at a time
-	unsure bool                   // guarded by mu: some blocks are to be examined and it is not noted which
-	short  map[string]shortage    // guarded by mu: blocks for whose missing copies this peer is to care
-	over   map[string]time.Time   // guarded by mu: blocks that are surplus here, and since when
-	sated  map[peer.ID]time.Time  // guarded by mu: who said that it has no room, and when
-	cut    time.Time              // guarded by mu: until then the brake is on
+	agenda  map[string]appointment         // guarded by mu: blocks that are to be examined at a time
+	unsure  bool                           // guarded by mu: some blocks are to be examined and it is not noted which
+	short   map[string]shortage            // guarded by mu: blocks for whose missing copies this peer is to care
+	over    map[string]time.Time           // guarded by mu: blocks that are surplus here, and since when
+	sated   map[peer.ID]time.Time          // guarded by mu: who said that it has no room, and when
+	cut     time.Time                      // guarded by mu: until then the brake is on
+	coming  map[string]*coming             // guarded by mu: blocks that were asked for and are not here yet
+	brought map[peer.ID]time.Time          // guarded by mu: when each last brought one
+	mute    map[peer.ID]time.Time          // guarded by mu: who did not pass on what it was to, and when
+	rested  map[blocks.LeaseID]*blocks.Job // guarded by mu: how far the placements were that are not queued, and not done
 }
 
 // New makes the set of the peer self.
@@ -194,6 +208,7 @@ func New(self peer.ID, st blocks.Store, led blocks.Ledger, r Router, p Peers, cf
 		jobs: map[blocks.LeaseID]*Job{}, slow: map[peer.ID]time.Time{}, groups: map[string]*witness{},
 		agenda: map[string]appointment{}, short: map[string]shortage{}, over: map[string]time.Time{}, sated: map[peer.ID]time.Time{},
 		books: newBooks(), pacing: map[peer.ID]time.Time{}, pressed: make(chan struct{}, 1),
+		mute: map[peer.ID]time.Time{}, coming: map[string]*coming{}, brought: map[peer.ID]time.Time{}, rested: map[blocks.LeaseID]*blocks.Job{}, passing: make(chan struct{}, passingOn),
 	}
 	s.urgent, s.calm = newLane(-1), newLane(cfg.Rate)
 	s.router = trusting{r, &s.trust}

@@ -231,11 +231,13 @@ func (m *member) CutOff(context.Context) bool {
 	return m.cutOff
 }
 
-func (m *member) IsYoung(p peer.ID) bool {
+func (m *member) Flagged(p peer.ID) (full, young bool) {
 	m.w.mu.Lock()
 	defer m.w.mu.Unlock()
-	return m.w.nodes[p] != nil && m.w.nodes[p].young
+	return false, m.w.nodes[p] != nil && m.w.nodes[p].young
 }
+
+func (m *member) Cover(context.Context, []mh.Multihash) error { return nil }
 
 func (m *member) Closest(ctx context.Context, h mh.Multihash, n int) ([]peer.ID, bool, error) {
 	ids, alive, err := m.Seats(ctx, h, len(m.w.order))

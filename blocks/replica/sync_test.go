@@ -12,8 +12,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// quick is the timing of a testnet, without the repair rounds that would do the same.
-func quick(seed uint64) replica.Config {
+// inTestnet is the timing of a testnet, without the repair rounds that would do the same.
+func inTestnet(seed uint64) replica.Config {
 	return replica.Config{R: 3, Every: 24 * time.Hour, SyncEvery: 10 * time.Second, AfterChange: time.Second,
 		Rand: rand.New(rand.NewPCG(seed, seed))}
 }
@@ -22,7 +22,7 @@ func quick(seed uint64) replica.Config {
 // one costs a message and moves nothing.
 func TestTwoNeighboursConvergeInOneSession(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		m := newMesh(2, quick(1))
+		m := newMesh(2, inTestnet(1))
 		who := rapid.SliceOfN(rapid.IntRange(1, 3), 1, 200).Draw(rt, "who holds each")
 		bs := m.fill(t, len(who), 2, func(i int, p peer.ID) bool { return who[i]&map[peer.ID]int{"a": 1, "b": 2}[p] != 0 })
 		c, err := m.set["a"].Compare(t.Context(), "b")
@@ -50,7 +50,7 @@ func TestComparisonsFillTheGaps(t *testing.T) {
 	for name, off := range map[string]bool{"with": false, "control": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				cfg := quick(2)
+				cfg := inTestnet(2)
 				cfg.NoRepair = off
 				m := newMesh(8, cfg)
 				dice, missing := rand.New(rand.NewPCG(2, 2)), 0
@@ -114,7 +114,7 @@ func TestSilentDeletionIsFound(t *testing.T) {
 				continue // the control takes its ten minutes
 			}
 			synctest.Test(t, func(t *testing.T) {
-				cfg := quick(seed)
+				cfg := inTestnet(seed)
 				cfg.NoAudit = off
 				m := newMesh(7, cfg)
 				bs := m.fill(t, 200, 3, func(int, peer.ID) bool { return true })
@@ -155,7 +155,7 @@ func TestSilentDeletionIsFound(t *testing.T) {
 // accused.
 func TestHonestPeersAreNotAccused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(6, quick(3))
+		m := newMesh(6, inTestnet(3))
 		m.lag = 200 * time.Millisecond
 		dice := rand.New(rand.NewPCG(3, 3))
 		bs := m.fill(t, 150, 3, func(int, peer.ID) bool { return dice.IntN(5) > 0 })
@@ -198,7 +198,7 @@ func TestCopiesOfWhoFailedAreReplaced(t *testing.T) {
 	for name, off := range map[string]bool{"with": false, "control": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				cfg := quick(4)
+				cfg := inTestnet(4)
 				cfg.Every, cfg.NoAudit = 10*time.Second, off
 				m := newMesh(7, cfg)
 				m.forged["c"] = true

@@ -165,12 +165,6 @@ func (r trusting) Seats(ctx context.Context, h mh.Multihash, n int) ([]peer.ID, 
 	return left, up, nil
 }
 
-// IsYoung is the Router's, if it knows.
-func (r trusting) IsYoung(p peer.ID) bool {
-	y, ok := r.Router.(interface{ IsYoung(peer.ID) bool })
-	return ok && y.IsYoung(p)
-}
-
 // CutOff is the Router's, if it knows.
 func (r trusting) CutOff(ctx context.Context) bool {
 	c, ok := r.Router.(interface{ CutOff(context.Context) bool })

@@ -23,6 +23,9 @@ func (f fixed) Seats(_ context.Context, _ mh.Multihash, n int) ([]peer.ID, []boo
 	return f, slices.Repeat([]bool{true}, len(f)), nil
 }
 
+func (f fixed) Cover(context.Context, []mh.Multihash) error { return nil }
+func (f fixed) Flagged(peer.ID) (full, young bool)          { return false, false }
+
 func (f fixed) Ready() <-chan struct{}   { return nil }
 func (f fixed) Changed() <-chan struct{} { return nil }
 

@@ -44,7 +44,10 @@
 //	message Record    { uint32 st=1; bytes value=2; }
 //
 // An offer has at most [Batch] items and carries no bytes, so nobody keeps what it has
-// not asked for. Each item gets one verdict: a Deny in the Want, an Ack HAVE (it is
+// not asked for. Who takes a FANOUT item passes it on to its further holders: those
+// after the first r of them, 2 if r is 0, up to as many as its lease says. It does so after its own Ack, and
+// relays their answers as Acks with their names; the stream ends when it has no more to
+// say. What it does not pass on costs its sender only time. Each item gets one verdict: a Deny in the Want, an Ack HAVE (it is
 // here and now held under the lease), or a bit in the Want and an Ack after its Data.
 // STORED and HAVE say that block and lease are on the disk. Who cannot deliver a
 // wanted item says Cancel. Have asks at most [Batch] keys and proves at most [Proofs].

@@ -96,8 +96,12 @@ type Item struct {
 	Hash   mh.Multihash
 	Size   int // bytes
 	Fanout bool
+	Served int // of a fan-out item: how many of its closest holders its sender serves itself; 0 is [Served]
 	Urgent bool
 }
+
+// Served is how many holders of a block its publisher serves where it does not say.
+const Served = 2
 
 // Ack is what became of one item of an offer. Peer is empty, or names the holder of
 // whom the one that was asked says so: that counts once the holder itself confirms it.

@@ -80,6 +80,7 @@ func (o *offering) run(ctx context.Context, lease blocks.Lease, why Reason, from
 		w := item{hash: it.Hash, size: uint32(it.Size)}
 		if it.Fanout {
 			w.flags |= flagFanout
+			w.copys = uint32(max(it.Served, 0))
 			relayed = true
 		}
 		if it.Urgent {

@@ -66,11 +66,13 @@ type service struct {
 	room   *budget // for what comes in
 	turns  *turns  // for what goes out
 	pace   *pace   // for what is read to prove it
+
+	passing chan struct{} // a slot for each offer that is being passed on
 }
 
 func newService(st blocks.Store, led blocks.Ledger, keeper Keeper, cfg Config) *service {
 	cfg = cfg.withDefaults()
-	return &service{st: st, led: led, keeper: keeper, cfg: cfg, room: newBudget(cfg.Room), turns: newTurns(cfg.Room), pace: newPace()}
+	return &service{st: st, led: led, keeper: keeper, cfg: cfg, room: newBudget(cfg.Room), turns: newTurns(cfg.Room), pace: newPace(), passing: make(chan struct{}, passings)}
 }
 
 // Serve answers on h out of st and led, and asks keeper what to keep, until the
@@ -80,15 +82,15 @@ func Serve(h host.Host, st blocks.Store, led blocks.Ledger, keeper Keeper, cfg C
 }
 
 func (sv *service) serve(h host.Host) (stop func()) {
-	return attend(h, Protocol, sv.cfg, inHand, perPeer, func(ctx context.Context, from peer.ID, l *link) error {
-		x := exchange{service: sv, from: from, l: l}
+	return attend(h, Protocol, sv.cfg, inHand, perPeer, func(ctx context.Context, from peer.ID, l *link, out func()) error {
+		x := exchange{service: sv, from: from, l: l, out: out}
 		return x.guarded(ctx)
 	})
 }
 
 // attend answers each stream on which on is spoken: all at once, and each of them for one
-// peer.
-func attend(h host.Host, on protocol.ID, cfg Config, all, each int, answer func(context.Context, peer.ID, *link) error) (stop func()) {
+// peer. out gives the stream's place to others before its end.
+func attend(h host.Host, on protocol.ID, cfg Config, all, each int, answer func(ctx context.Context, from peer.ID, l *link, out func()) error) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	room := make(chan struct{}, all)
@@ -106,10 +108,17 @@ func attend(h host.Host, on protocol.ID, cfg Config, all, each int, answer func(
 		l := newLink(s)
 		own := rooms.enter(from)
 		defer rooms.leave(from)
+		var in []chan struct{}
+		out := sync.OnceFunc(func() {
+			for _, room := range in {
+				<-room
+			}
+		})
+		defer out()
 		for _, room := range []chan struct{}{own, room} { // its own first: who crowds, waits for itself
 			select {
 			case room <- struct{}{}:
-				defer func() { <-room }()
+				in = append(in, room)
 			case <-time.After(timeout):
 				busyNow(l)
 				_ = s.Close()
@@ -118,7 +127,7 @@ func attend(h host.Host, on protocol.ID, cfg Config, all, each int, answer func(
 				return
 			}
 		}
-		if err := answer(ctx, from, l); err != nil {
+		if err := answer(ctx, from, l, out); err != nil {
 			cfg.caught(from, err)
 			cfg.Log.Debug("block stream failed", "peer", from, "err", err)
 			cfg.penalty(s, from, err)
@@ -192,6 +201,7 @@ type exchange struct {
 	*service
 	from peer.ID
 	l    *link
+	out  func() // gives back its room before it ends: what is left of it is work for others
 }
 
 // guarded answers, and turns a panic into an error: a stranger's bytes must not

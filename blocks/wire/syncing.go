@@ -53,7 +53,7 @@ type Reconciler interface {
 // for the answers under way.
 func ServeSync(h host.Host, rec Reconciler, cfg Config) (stop func()) {
 	cfg = cfg.withDefaults()
-	return attend(h, SyncProtocol, cfg, comparing, comparingEach, func(ctx context.Context, from peer.ID, l *link) error {
+	return attend(h, SyncProtocol, cfg, comparing, comparingEach, func(ctx context.Context, from peer.ID, l *link, _ func()) error {
 		return reconcile(ctx, rec, from, l)
 	})
 }

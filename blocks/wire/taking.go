@@ -24,6 +24,7 @@ type taking struct {
 	*exchange
 	lease blocks.Lease
 	items []item
+	pass  *passing // of the fan-out items; nil: there is nothing to pass on
 
 	mu      sync.Mutex
 	due     map[int]bool // guarded by mu: wanted, and not come yet
@@ -48,7 +49,7 @@ func (x *exchange) take(ctx context.Context, o *offer) error {
 	if err != nil {
 		return err
 	}
-	w, acks := want{bitmap: bitmap(len(o.items))}, []message(nil)
+	w, acks, have := want{bitmap: bitmap(len(o.items))}, []message(nil), []int(nil)
 	var largest int64
 	for i, v := range verdicts {
 		switch v {
@@ -59,6 +60,7 @@ func (x *exchange) take(ctx context.Context, o *offer) error {
 			largest = max(largest, int64(o.items[i].size))
 		case Have:
 			acks = append(acks, &ack{idx: uint32(i), status: uint32(Have)})
+			have = append(have, i)
 		default:
 			w.deny = append(w.deny, deny{idx: uint32(i), status: uint32(v)})
 		}
@@ -75,10 +77,26 @@ func (x *exchange) take(ctx context.Context, o *offer) error {
 		defer func() { x.room.give(t.held) }() // everything else has ended by then
 	}
 	t.left, t.ungiven, w.credit = t.held, t.ungiven-t.held, uint64(t.held)
-	if err := x.l.send(append([]message{&w}, acks...)...); err != nil || len(t.due) == 0 {
+	if err := x.l.send(append([]message{&w}, acks...)...); err != nil {
 		return err
 	}
-	return t.run(ctx, len(t.due))
+	if t.pass = t.passes(); t.pass == nil {
+		return t.run(ctx, len(t.due))
+	}
+	t.pass.add(have...)
+	var passed sync.WaitGroup
+	var fault error
+	passed.Go(func() { // ends with what is passed on, each piece of which has its time
+		defer recovered(&fault)
+		t.pass.run(ctx)
+	})
+	err = t.run(ctx, len(t.due))
+	t.pass.end()
+	t.room.give(t.held)
+	t.held = 0
+	x.out()
+	passed.Wait()
+	return errors.Join(err, fault)
 }
 
 // verdicts says of each item what becomes of it.
@@ -125,8 +143,11 @@ func (x *exchange) hint(ctx context.Context, w *want, items []item) {
 	}
 }
 
-func (t *taking) run(ctx context.Context, n int) error {
-	g, ctx := errgroup.WithContext(ctx)
+func (t *taking) run(all context.Context, n int) error {
+	if n == 0 {
+		return nil
+	}
+	g, ctx := errgroup.WithContext(all)
 	end := context.AfterFunc(ctx, t.l.reset) // a failure of one ends the others; a stream that is done has been reset by none
 	raw, good := make(chan arrival, n), make(chan arrival, n)
 	g.Go(func() (err error) {
@@ -141,7 +162,7 @@ func (t *taking) run(ctx context.Context, n int) error {
 	})
 	g.Go(func() (err error) {
 		defer recovered(&err)
-		err = t.keepAll(ctx, good)
+		err = t.keepAll(all, good) // what came whole is kept, also when its stream was cut
 		if err == nil {
 			end()
 		}
@@ -246,11 +267,11 @@ func (t *taking) check(raw <-chan arrival, good chan<- arrival) error {
 }
 
 // keepAll puts what came on the disk, together what comes together, and says so.
-func (t *taking) keepAll(ctx context.Context, good <-chan arrival) error {
+func (t *taking) keepAll(ctx context.Context, good <-chan arrival) (failed error) {
 	for {
 		as := gather(good)
 		if len(as) == 0 {
-			return nil
+			return failed
 		}
 		bs, size := make([]blocks.Block, len(as)), int64(0)
 		for i, a := range as {
@@ -269,8 +290,17 @@ func (t *taking) keepAll(ctx context.Context, good <-chan arrival) error {
 		if more := t.regrant(size); more > 0 {
 			ms = append(ms, &credit{uint64(more)})
 		}
-		if err := t.l.send(ms...); err != nil {
-			return err
+		if failed != nil {
+			continue // nobody hears it
+		}
+		if failed = t.l.send(ms...); failed != nil {
+			t.l.reset() // no more comes
+			continue
+		}
+		if status == Stored {
+			for _, a := range as {
+				t.pass.add(a.idx)
+			}
 		}
 	}
 }

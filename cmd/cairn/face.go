@@ -29,6 +29,9 @@ func (f *face) PutTree(ctx context.Context, items iter.Seq2[blocks.Item, error],
 	return f.n.PutTree(ctx, items, o, tell)
 }
 
+// Jobs gives the puts whose journal is open.
+func (f *face) Jobs(ctx context.Context) ([]blocks.Job, error) { return f.n.Jobs(ctx) }
+
 // List yields the entries of a directory.
 func (f *face) List(ctx context.Context, path string) iter.Seq2[blocks.Entry, error] {
 	return f.n.List(ctx, path)

@@ -71,6 +71,7 @@ if it is the only one.`,
 	f.BoolVarP(&o.recursive, "recursive", "r", false, "put directories with everything in them")
 	f.StringVar(&o.wait, "wait", string(blocks.WaitQuorum), "local, quorum or full: how many copies to wait for")
 	f.IntVar(&o.Replicas, "replicas", 0, "`number` of copies on other peers, 1 to 20; 0 is the daemon's choice")
+	f.IntVar(&o.Fanout, "fanout", 0, "`number` of holders to send each block to, 1 to 20, the closest of which passes it on to the others; 0 is the daemon's choice: all on a LAN, else 2")
 	f.StringVar(&o.expires, "expires", "", "how `long` others are asked to keep it, such as 180d; empty is the daemon's choice")
 	f.BoolVar(&o.Announce, "announce", false, "tell everybody who listens to updates")
 	f.StringVar(&o.Name, "name", "", "what to call it (default: the file's name)")
@@ -85,6 +86,9 @@ func (o *putFlags) parse(args []string) (err error) {
 	}
 	if o.Replicas < 0 || o.Replicas > blocks.MaxReplicas {
 		return usagef("--replicas %d: want 1 to %d", o.Replicas, blocks.MaxReplicas)
+	}
+	if o.Fanout < 0 || o.Fanout > blocks.MaxReplicas {
+		return usagef("--fanout %d: want 1 to %d", o.Fanout, blocks.MaxReplicas)
 	}
 	if o.expires != "" {
 		var d node.Duration
@@ -239,6 +243,17 @@ func spreading(p blocks.Progress) string {
 	return fmt.Sprintf("replicating %d/%d · %d of %s safe", least, min(p.Target, p.Members), p.Safe, count(p.Blocks, "block"))
 }
 
+// histogram says how many blocks have how many copies, the most first: {5:1021, 4:3}.
+func histogram(copies []int) string {
+	var parts []string
+	for n := len(copies) - 1; n >= 0; n-- {
+		if copies[n] > 0 {
+			parts = append(parts, fmt.Sprintf("%d:%d", n, copies[n]))
+		}
+	}
+	return "{" + strings.Join(parts, ", ") + "}"
+}
+
 // printReceipt prints the CID, and to people what was achieved.
 func (p *program) printReceipt(o putFlags, r blocks.Receipt) {
 	if p.json {
@@ -264,12 +279,21 @@ func kept(o putFlags, r blocks.Receipt) string {
 		return "kept here only: no other peer is known"
 	case o.Wait == blocks.WaitLocal:
 		return "kept here; copies on other peers follow"
-	case r.Least == 0:
+	case r.Least < min(r.Target, r.Members):
+		return survives(r.Least) + ", copies " + histogram(r.Copies)
+	}
+	return survives(r.Least)
+}
+
+// survives says what least copies elsewhere of the worst-kept block are good for.
+func survives(least int) string {
+	switch least {
+	case 0:
 		return "kept here; not every block has a copy elsewhere yet"
-	case r.Least == 1:
+	case 1:
 		return "1 copy elsewhere: would survive this peer leaving"
-	case r.Least == 2:
+	case 2:
 		return "2 copies elsewhere: would survive this peer and any other one leaving"
 	}
-	return fmt.Sprintf("%d copies elsewhere: would survive this peer and any %d of the others leaving", r.Least, r.Least-1)
+	return fmt.Sprintf("%d copies elsewhere: would survive this peer and any %d of the others leaving", least, least-1)
 }

@@ -25,6 +25,7 @@ const token = "0123456789abcdef"
 
 // fake is a node whose stories a test tells.
 type fake struct {
+	journal []blocks.Job
 	put     func(ctx context.Context, r io.Reader, o blocks.PutOptions, tell func(blocks.Progress)) (blocks.Receipt, error)
 	open    func(ctx context.Context, path string) (api.File, error)
 	health  func(ctx context.Context, path string, detail bool) (blocks.Health, error)
@@ -38,6 +39,7 @@ type fake struct {
 func (f *fake) Put(ctx context.Context, r io.Reader, o blocks.PutOptions, tell func(blocks.Progress)) (blocks.Receipt, error) {
 	return f.put(ctx, r, o, tell)
 }
+func (f *fake) Jobs(context.Context) ([]blocks.Job, error)              { return f.journal, nil }
 func (f *fake) Room(context.Context, int64) error                       { return f.full }
 func (f *fake) Open(ctx context.Context, path string) (api.File, error) { return f.open(ctx, path) }
 func (f *fake) Health(ctx context.Context, path string, detail bool) (blocks.Health, error) {

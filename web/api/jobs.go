@@ -19,6 +19,7 @@ import (
 const (
 	JobReceiving = "receiving" // its body is still coming: it ends if the client leaves
 	JobSpreading = "spreading" // its body has ended: it goes on whoever listens
+	JobQueued    = "queued"    // its journal is open, and it waits for the next try
 	JobDone      = "done"
 	JobFailed    = "failed"
 )
@@ -29,18 +30,28 @@ const (
 	mostJobs = 200 // that have ended; the oldest goes first
 )
 
-// Job is a put that goes on at this peer, or has ended there lately.
+// Job is a put that goes on at this peer, or has ended there lately. One that is known
+// by its journal alone, because this peer has started since or its answer has been given
+// with fewer copies than the network can hold, has its root for an ID.
 type Job struct {
 	ID       string          `json:"id"`
 	Name     string          `json:"name,omitempty"`
+	Root     string          `json:"root,omitempty"` // once it is known
 	State    string          `json:"state"`
 	Began    time.Time       `json:"began"`
 	Ended    time.Time       `json:"ended,omitzero"`
 	Bytes    int64           `json:"bytes"` // of the body, so far
 	Files    int             `json:"files"` // of a tree, so far
 	Progress blocks.Progress `json:"progress"`
+	Failed   []JobFailure    `json:"failed,omitempty"`  // what the holders that failed it said last
 	Receipt  *Receipt        `json:"receipt,omitempty"` // of one that is done
 	Error    *ErrorLine      `json:"error,omitempty"`   // of one that failed, or has fewer copies than were waited for
+}
+
+// JobFailure is a holder that failed a put.
+type JobFailure struct {
+	Peer    string `json:"peer,omitempty"` // empty: this peer itself
+	Message string `json:"message"`
 }
 
 // jobs is every put that goes on, and those that ended lately. The zero value is ready.
@@ -115,9 +126,7 @@ func (l *jobs) since(seq int) ([]Job, int) {
 			out = append(out, now)
 		}
 	}
-	slices.SortFunc(out, func(a, b Job) int {
-		return cmp.Or(b.Began.Compare(a.Began), cmp.Compare(a.ID, b.ID))
-	})
+	slices.SortFunc(out, lastFirst)
 	return out, l.seq
 }
 
@@ -173,7 +182,11 @@ func (j *job) countItems(items iter.Seq2[blocks.Item, error]) iter.Seq2[blocks.I
 // tell takes progress.
 func (j *job) tell(p blocks.Progress) {
 	p.Copies = slices.Clone(p.Copies) // the teller goes on counting
-	j.change(func() { j.Progress = p })
+	j.change(func() {
+		if j.Progress = p; p.Root.Defined() {
+			j.Root = p.Root.String()
+		}
+	})
 }
 
 // end enters how j ended, once; of a second end nothing is kept.
@@ -186,7 +199,7 @@ func (j *job) end(receipt *Receipt, failed *ErrorLine) {
 		if receipt == nil {
 			j.State = JobFailed
 		} else {
-			j.Progress = receipt.Progress
+			j.Progress, j.Root = receipt.Progress, receipt.CID
 		}
 	})
 }
@@ -197,6 +210,38 @@ func (s *server) jobsRoute(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, p.err)
 		return
 	}
+	open, err := s.n.Jobs(r.Context())
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
 	all, _ := s.jobs.since(0)
-	s.reply(w, http.StatusOK, all)
+	s.reply(w, http.StatusOK, journalled(all, open))
 }
+
+// journalled adds what the journals say: to the jobs that go on who failed them, and a
+// job for each journal that none of those is about. open is oldest first.
+func journalled(all []Job, open []blocks.Job) []Job {
+	for _, o := range open {
+		root, failed := o.Root.String(), []JobFailure(nil)
+		for _, f := range o.Failed {
+			failed = append(failed, JobFailure{Peer: f.Peer.String(), Message: f.Err.Error()})
+		}
+		i := slices.IndexFunc(all, func(j Job) bool { return j.Ended.IsZero() && j.Root == root })
+		if i >= 0 {
+			all[i].Failed = failed
+			continue
+		}
+		state := JobQueued
+		if o.Active {
+			state = JobSpreading
+		}
+		o.Progress.Copies = list(o.Progress.Copies)
+		all = append(all, Job{ID: root, Root: root, Name: o.Name, State: state, Began: o.Began.UTC(), Bytes: o.Size, Progress: o.Progress, Failed: failed})
+	}
+	slices.SortFunc(all, lastFirst)
+	return all
+}
+
+// lastFirst orders jobs by when they began, the last first.
+func lastFirst(a, b Job) int { return cmp.Or(b.Began.Compare(a.Began), cmp.Compare(a.ID, b.ID)) }

@@ -155,3 +155,39 @@ func TestEventsTellOfJobs(t *testing.T) {
 		}
 	}
 }
+
+// A put that is known by its journal alone is a job too: with its root, what is short, and
+// who failed it. One that goes on here is told of once.
+func TestOpenJournalsAreJobs(t *testing.T) {
+	n, spread := node(""), make(chan struct{})
+	here, before := blocks.New(cid.Raw, []byte("here")).Cid(), blocks.New(cid.Raw, []byte("before")).Cid()
+	n.journal = []blocks.Job{
+		{Root: before, Name: "b.txt", Size: 7, Began: time.Unix(1e9, 0), Progress: blocks.Progress{Blocks: 3, Safe: 1, Copies: []int{2, 1}}},
+		{Root: here, Began: time.Now(), Active: true, Failed: []blocks.Failure{{Err: io.ErrUnexpectedEOF}}},
+	}
+	n.put = func(_ context.Context, r io.Reader, _ blocks.PutOptions, tell func(blocks.Progress)) (blocks.Receipt, error) {
+		_, _ = io.Copy(io.Discard, r)
+		tell(blocks.Progress{Root: here, Blocks: 1})
+		<-spread
+		return blocks.Receipt{Root: here}, nil
+	}
+	srv := serve(t, n, api.Config{})
+	jobs := func() (int, string) { return get(t, srv, "/api/v1/jobs") }
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = io.Copy(io.Discard, ask(t, srv, "POST", "/api/v1/put?job=mine-alone&fanout=3", strings.NewReader("here"), nil).Body)
+	}()
+	var all []api.Job
+	for end := time.Now().Add(10 * time.Second); (len(all) != 2 || all[0].ID != "mine-alone") && time.Now().Before(end); { // its root is not known yet
+		all = jobsNow(t, jobs, api.JobSpreading)
+	}
+	if len(all) != 2 || all[0].ID != "mine-alone" || len(all[0].Failed) != 1 || all[0].Root != here.String() {
+		t.Errorf("got %+v", all)
+	}
+	if j := all[len(all)-1]; j.ID != before.String() || j.State != api.JobQueued || j.Bytes != 7 || j.Progress.Blocks-j.Progress.Safe != 2 || j.Name != "b.txt" {
+		t.Errorf("got %+v", j)
+	}
+	close(spread)
+	<-done
+}

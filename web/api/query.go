@@ -116,10 +116,11 @@ func (p *params) label(name string) string {
 }
 
 func putOptions(r *http.Request) (blocks.PutOptions, error) {
-	p := query(r, "name", "wait", "replicas", "expires", "announce", "place", "profile", "job")
+	p := query(r, "name", "wait", "replicas", "fanout", "expires", "announce", "place", "profile", "job")
 	o := blocks.PutOptions{
 		Name:     p.label("name"),
 		Replicas: p.number("replicas", 1, blocks.MaxReplicas),
+		Fanout:   p.number("fanout", 1, blocks.MaxReplicas),
 		Expires:  p.duration("expires", blocks.MaxLeaseTime),
 		Announce: p.flag("announce", false),
 		NoPlace:  !p.flag("place", true),

@@ -18,6 +18,8 @@ type Node interface {
 	// PutTree keeps the tree that items make, as Put does a file. A *blocks.NameError
 	// says which item no tree may have.
 	PutTree(ctx context.Context, items iter.Seq2[blocks.Item, error], o blocks.PutOptions, tell func(blocks.Progress)) (blocks.Receipt, error)
+	// Jobs gives the puts whose journal is open, oldest first.
+	Jobs(ctx context.Context) ([]blocks.Job, error)
 	// List yields the entries of the directory that path names, as they are found.
 	List(ctx context.Context, path string) iter.Seq2[blocks.Entry, error]
 	// Leaves yields the blocks of the file that path names, in their order.

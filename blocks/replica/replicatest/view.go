@@ -212,6 +212,12 @@ func (r router) seats(h mh.Multihash, n int, lost bool) (ids []peer.ID, alive []
 }
 
 // Ready implements replica.Router.
+// Cover does nothing: every look is exact, and costs nothing.
+func (r router) Cover(context.Context, []mh.Multihash) error { return nil }
+
+// Flagged knows nothing of anybody.
+func (r router) Flagged(peer.ID) (full, young bool) { return false, false }
+
 func (r router) Ready() <-chan struct{} {
 	r.w.mu.Lock()
 	defer r.w.mu.Unlock()

@@ -44,6 +44,7 @@ type fake struct {
 	repo  // see repo_test.go
 }
 
+func (f *fake) Jobs(context.Context) ([]blocks.Job, error) { return nil, nil }
 func (f *fake) Put(_ context.Context, r io.Reader, _ blocks.PutOptions, tell func(blocks.Progress)) (blocks.Receipt, error) {
 	if errors.Is(f.err, blocks.ErrFull) {
 		return blocks.Receipt{}, f.err // before anything was read

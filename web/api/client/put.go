@@ -122,6 +122,7 @@ func putQuery(o blocks.PutOptions) url.Values {
 	set("name", o.Name, o.Name != "")
 	set("wait", string(o.Wait), o.Wait != "")
 	set("replicas", strconv.Itoa(o.Replicas), o.Replicas != 0)
+	set("fanout", strconv.Itoa(o.Fanout), o.Fanout != 0)
 	set("expires", o.Expires.String(), o.Expires != 0)
 	set("profile", o.Profile, o.Profile != "")
 	set("announce", "true", o.Announce)

@@ -214,7 +214,7 @@ func TestAsManyBlocksAreInHandAsTheWindowHolds(t *testing.T) {
 			}
 		})
 	}
-	if took[32]*10 > took[1] {
+	if took[32]*5 > took[1] {
 		t.Errorf("%v with 32 blocks in hand, %v with one", took[32], took[1])
 	}
 }

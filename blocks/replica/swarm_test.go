@@ -34,7 +34,8 @@ type swarm struct {
 	cut    func(a, b peer.ID) bool // guarded by mu: a and b cannot reach each other
 	asked  int                     // guarded by mu: keys of which somebody was asked what it has
 	sent   int                     // guarded by mu: blocks that were given
-	twice  int                     // guarded by mu: of those, blocks that were there when they came
+	vain   int                     // guarded by mu: offers of blocks that were there, or came from another
+	twice  int                     // guarded by mu: of those sent, blocks that were there when they came
 	first  []mh.Multihash          // guarded by mu: what was given, in order
 	proofs int                     // guarded by mu: blocks that were challenged
 }
@@ -204,7 +205,7 @@ func (w *swarm) counts() (asked, sent, twice int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	asked, sent, twice = w.asked, w.sent, w.twice
-	w.asked, w.sent, w.twice, w.first = 0, 0, 0, nil
+	w.asked, w.sent, w.twice, w.vain, w.first = 0, 0, 0, 0, nil
 	return asked, sent, twice
 }
 
@@ -336,6 +337,11 @@ func (m *member) Offer(ctx context.Context, p peer.ID, l blocks.Lease, _ wire.Re
 	}
 	for i, it := range items {
 		if says[i] != 0 {
+			m.w.mu.Lock()
+			if says[i] == wire.Have {
+				m.w.vain++
+			}
+			m.w.mu.Unlock()
 			tell(i, wire.Ack{Status: says[i]})
 			continue
 		}

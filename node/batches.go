@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/cairn-network/cairn/blocks"
 )
@@ -14,6 +15,7 @@ const (
 	batchBytes  = 8 << 20
 	batchBlocks = 512
 	batchesOut  = 3
+	batchTime   = time.Minute // that the store has for one; a disk that takes longer has failed
 )
 
 // batches hands blocks to a store while more of them are made:
@@ -40,18 +42,24 @@ func (w *batches) add(ctx context.Context, b blocks.Block) error {
 
 // send gives the batch to the store, once there is room for it.
 func (w *batches) send(ctx context.Context) (err error) {
-	if len(w.batch) == 0 {
-		return nil
+	if len(w.batch) == 0 || ctx.Err() != nil {
+		return ctx.Err()
 	}
 	if len(w.out) == batchesOut {
-		err = <-w.out[0] // the store heeds the context
+		err = <-w.out[0]
 		w.out = w.out[1:]
 	}
 	if err != nil {
 		return err
 	}
 	done, batch := make(chan error, 1), w.batch
-	go func() { done <- w.put(ctx, batch...) }() // end waits for it
+	// The store is not told that the caller has left: a write that it was told to leave
+	// alone may be done later, when what was written is being forgotten.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), batchTime)
+	go func() { // end waits for it
+		defer cancel()
+		done <- w.put(ctx, batch...)
+	}()
 	w.out = append(w.out, done)
 	w.batch, w.bytes = nil, 0
 	return nil

@@ -83,6 +83,8 @@ func (p *program) complete(root *cobra.Command) error {
 		"cairn where":         p.completePaths(1),
 		"cairn why":           p.completePaths(1),
 		"cairn repair":        p.completePaths(1),
+		"cairn withdraw":      p.completePaths(0),
+		"cairn lease renew":   p.completePaths(0),
 		"cairn ls":            p.completePaths(0),
 		"cairn stat":          p.completePaths(0),
 		"cairn rm":            p.completePaths(0),

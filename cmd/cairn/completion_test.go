@@ -61,7 +61,7 @@ func TestCompletionKnowsThePeersOfTestnets(t *testing.T) {
 		{"testnet status --name o", "old other"},
 		{"put --wait ", "local quorum full"},
 		{"id --progress ", "auto plain json none"},
-		{"config get replica.re", "replica.repair"},
+		{"config get replica.ex", "replica.expires"},
 		{"config set replica.r ", ""},
 		{"comp", "completion"},
 		{"completion ", "bash fish powershell zsh"},

@@ -114,6 +114,10 @@ func TestTheNextHolderDoesWhatTheClosestDoesNot(t *testing.T) {
 // A peer that comes and goes within its grace moves nothing, however often. The control
 // has no grace.
 func TestAFlappingPeerMovesNothing(t *testing.T) {
+	times := 100
+	if testing.Short() {
+		times = 20
+	}
 	for name, grace := range map[string]time.Duration{"grace": 10 * time.Second, "control": 0} {
 		synctest.Test(t, func(t *testing.T) {
 			cfg := inAHurry()
@@ -122,14 +126,14 @@ func TestAFlappingPeerMovesNothing(t *testing.T) {
 			bs, _ := w.put(150, 100, 5)
 			w.settled()
 			p := w.order[3]
-			for range 100 {
+			for range times {
 				w.leave(p)
 				time.Sleep(4 * time.Second)
 				w.join(p)
 				time.Sleep(4 * time.Second)
 			}
 			asked, sent, _ := w.counts()
-			t.Logf("%s: %d blocks, %d there, 100 times: %d sent, %d keys asked for", name, len(bs), w.nodes[p].mem.Count(), sent, asked)
+			t.Logf("%s: %d blocks, %d there, %d times: %d sent, %d keys asked for", name, len(bs), w.nodes[p].mem.Count(), times, sent, asked)
 			if (sent == 0) != (name == "grace") {
 				t.Errorf("%s: %d blocks sent", name, sent)
 			}

@@ -59,6 +59,9 @@ The arithmetic is that of package blocks/replica/replicatest, chance.go.`
 // The reliability scenarios, each with its control. CAIRN_REL=1 runs them in full size,
 // CAIRN_REL_TABLE names the file that takes the table, CAIRN_REL_SEED is the first seed.
 func TestReliability(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIP: the race detector makes minutes of it; the rest of the package has the same code raced")
+	}
 	s := &sheet{long: os.Getenv("CAIRN_REL") != "", seed: 1}
 	if v := os.Getenv("CAIRN_REL_SEED"); v != "" {
 		seed, err := strconv.ParseUint(v, 10, 32)

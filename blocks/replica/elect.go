@@ -42,14 +42,22 @@ func (o *owed) rank(p peer.ID) (n int) {
 }
 
 // look finds the seats of one block. The publisher has none, but as long as it
-// lives and nobody closer holds the block it is the one to give it.
+// lives and nobody closer holds the block it is the one to give it. The caller holds examining.
 func (s *Set) look(ctx context.Context, h mh.Multihash, l blocks.Lease) (*owed, error) {
-	ids, alive, err := s.router.Seats(ctx, h, 2*l.R+1)
-	if err != nil {
-		return nil, err
+	o, ids, alive, err := s.glance(ctx, h, l)
+	if err == nil {
+		s.stand(h, l.R, ids, alive)
 	}
-	s.stand(h, l.R, ids, alive)
-	o := &owed{hash: h, lease: l, has: map[peer.ID]wire.State{}}
+	return o, err
+}
+
+// glance is look for who does not hold examining: what it sees stands for no other block.
+func (s *Set) glance(ctx context.Context, h mh.Multihash, l blocks.Lease) (o *owed, ids []peer.ID, alive []bool, err error) {
+	ids, alive, err = s.router.Seats(ctx, h, 2*l.R+1)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	o = &owed{hash: h, lease: l, has: map[peer.ID]wire.State{}}
 	for i, p := range ids {
 		switch {
 		case p == l.Publisher:
@@ -59,7 +67,7 @@ func (s *Set) look(ctx context.Context, h mh.Multihash, l blocks.Lease) (*owed, 
 			o.spare = append(o.spare, p)
 		}
 	}
-	return o, nil
+	return o, ids, alive, nil
 }
 
 // mend does this peer's duty for a batch of blocks.

@@ -22,7 +22,9 @@ func (s *Set) Run(ctx context.Context) error {
 		}
 		return err
 	}
+	s.mu.Lock()
 	rng := rand.New(rand.NewPCG(s.cfg.Rand.Uint64(), s.cfg.Rand.Uint64()))
+	s.mu.Unlock()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.placing(ctx) })
 	g.Go(func() error { return s.repairing(ctx) })

@@ -200,6 +200,7 @@ type Set struct {
 // New makes the set of the peer self.
 func New(self peer.ID, st blocks.Store, led blocks.Ledger, r Router, p Peers, cfg Config) *Set {
 	cfg = cfg.withDefaults()
+	cfg.Rand = rand.New(rand.NewPCG(cfg.Rand.Uint64(), cfg.Rand.Uint64())) // of its own: others may have been handed the same
 	slots := min(cfg.Window, groups)
 	s := &Set{
 		self: self, store: st, ledger: led, peers: p, cfg: cfg, log: cfg.Log,

@@ -243,7 +243,7 @@ func (s *Set) bring(ctx context.Context, p peer.ID, sh *shared, keys []rbsr.Key)
 			if !ok {
 				continue
 			}
-			o, err := s.look(ctx, h, l)
+			o, _, _, err := s.glance(ctx, h, l)
 			if err != nil {
 				return given, fmt.Errorf("replica: compare: %w", err)
 			}

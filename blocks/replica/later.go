@@ -27,10 +27,12 @@ type shortage struct {
 	since   time.Time
 }
 
-// later has hs examined after the time wait.
+// later has hs, which were just placed, examined after the time wait. All their seats are
+// new: who brought them may have reached some of the holders only, and the closest of
+// these may fail to reach the others, so that the next in rank look as well.
 func (s *Set) later(wait time.Duration, hs ...mh.Multihash) {
 	for _, h := range hs {
-		s.appoint(h, appointment{at: time.Now().Add(wait)})
+		s.appoint(h, appointment{at: time.Now().Add(wait), seat: true})
 	}
 }
 

@@ -52,6 +52,9 @@ func (s *Set) repairing(ctx context.Context) error {
 			changed := false
 			select {
 			case <-wake.C:
+			case <-s.stir:
+				wake.Stop()
+				continue
 			case <-s.router.Changed():
 				changed = true
 			case <-ctx.Done():

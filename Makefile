@@ -38,8 +38,8 @@ race: ## before every push
 fuzz: ## each target for FUZZTIME
 	./.ci/fuzz $(or $(FUZZTIME),10s)
 
-acceptance: ## 100 files, 20 peers, the publisher killed, and its control; three killed at once; restarts
-	CAIRN_ACCEPTANCE=1 $(GO) test ./cmd/cairn -run 'Publisher$$|TestThreePeersAre|TestPeersAre' -v -count=1 -timeout 20m
+acceptance: ## 100 files, 20 peers, the publisher killed, and its control; three and six killed at once; restarts; silent loss; health counted
+	CAIRN_ACCEPTANCE=1 $(GO) test ./cmd/cairn -run 'Publisher$$|TestThreePeersAre|TestPeersAre|TestSixOf|TestHealthIs|TestARolling|TestASilent' -v -count=1 -timeout 30m
 
 bench: ## readiness, memory, put and first byte, large files and directories, on real processes
 	CAIRN_BENCH=1 $(GO) test ./cmd/cairn -run 'TestFigures' -v -count=1 -timeout 20m

@@ -71,11 +71,12 @@ func (s *Set) glance(ctx context.Context, h mh.Multihash, l blocks.Lease) (o *ow
 }
 
 // mend does this peer's duty for a batch of blocks.
-func (s *Set) mend(ctx context.Context, batch []*owed) error {
+func (x *examination) mend(ctx context.Context, batch []*owed) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	mine, err := s.elect(ctx, batch)
+	s := x.set
+	mine, err := x.elect(ctx, batch)
 	if err != nil {
 		return err
 	}
@@ -88,7 +89,7 @@ func (s *Set) mend(ctx context.Context, batch []*owed) error {
 			}
 		}
 	}
-	if err := s.askAll(ctx, asks); err != nil {
+	if err := x.askAll(ctx, asks); err != nil {
 		return err
 	}
 	for _, o := range mine {
@@ -142,7 +143,8 @@ func (s *Set) assign(o *owed) {
 // where that one holds the block, which is the rule, this is all that it costs. If seats
 // have changed hands this peer looks again later, its rank times as long, whether
 // somebody has done what is to be done.
-func (s *Set) elect(ctx context.Context, batch []*owed) (mine []*owed, err error) {
+func (x *examination) elect(ctx context.Context, batch []*owed) (mine []*owed, err error) {
+	s := x.set
 	open := make([]*owed, 0, len(batch))
 	for _, o := range batch {
 		if o.backup || s.cfg.Backup < 0 {
@@ -165,7 +167,7 @@ func (s *Set) elect(ctx context.Context, batch []*owed) (mine []*owed, err error
 				}
 			}
 		}
-		if err := s.askAll(ctx, asks); err != nil {
+		if err := x.askAll(ctx, asks); err != nil {
 			return nil, err
 		}
 		open = nil
@@ -195,11 +197,19 @@ func (o *owed) live() (n int) {
 }
 
 // askAll asks each peer what it has of its blocks, all peers at once. A peer that
-// does not answer leaves no trace: it is neither given to nor relied on.
-func (s *Set) askAll(ctx context.Context, asks map[peer.ID][]*owed) error {
-	var mu sync.Mutex // guards the has of every block
+// does not answer leaves no trace: it is neither given to nor relied on, and in this
+// examination nobody waits for it again.
+func (x *examination) askAll(ctx context.Context, asks map[peer.ID][]*owed) error {
+	s := x.set
+	var mu sync.Mutex // guards the has of every block, and who is silent
 	var g errgroup.Group
 	for p, os := range asks {
+		mu.Lock()
+		silent := x.silent[p]
+		mu.Unlock()
+		if silent {
+			continue
+		}
 		g.Go(func() error {
 			for part := range slices.Chunk(os, wire.Batch) {
 				hs := make([]mh.Multihash, len(part))
@@ -207,16 +217,20 @@ func (s *Set) askAll(ctx context.Context, asks map[peer.ID][]*owed) error {
 					hs[i] = o.hash
 				}
 				states, err := s.peers.States(ctx, p, hs)
+				mu.Lock()
+				if err != nil {
+					x.silent[p] = true
+				} else {
+					for i, o := range part {
+						o.has[p] = states[i]
+					}
+				}
+				mu.Unlock()
 				if err != nil {
 					s.stumbled(p, err)
 					s.log.Debug("holder did not answer", "peer", p, "err", err)
 					return nil
 				}
-				mu.Lock()
-				for i, o := range part {
-					o.has[p] = states[i]
-				}
-				mu.Unlock()
 			}
 			return nil
 		})

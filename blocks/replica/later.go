@@ -27,10 +27,12 @@ type shortage struct {
 	since   time.Time
 }
 
-// later has hs examined after the time wait.
+// later has hs, which were just placed, examined after the time wait. All their seats are
+// new: who brought them may have reached some of the holders only, and the closest of
+// these may fail to reach the others, so that the next in rank look as well.
 func (s *Set) later(wait time.Duration, hs ...mh.Multihash) {
 	for _, h := range hs {
-		s.appoint(h, appointment{at: time.Now().Add(wait)})
+		s.appoint(h, appointment{at: time.Now().Add(wait), seat: true})
 	}
 }
 
@@ -53,7 +55,17 @@ func (s *Set) appoint(h mh.Multihash, a appointment) {
 		}
 	}
 	s.agenda[string(h)] = a
+	if soonest := s.soonest(); a.at.Before(s.roundAt) && soonest.Before(s.roundAt) {
+		select {
+		case s.stir <- struct{}{}:
+		default:
+		}
+	}
 }
+
+// soonest is the earliest that a round begins from now: those of about the same time are
+// examined together.
+func (s *Set) soonest() time.Time { return time.Now().Add(s.cfg.AfterChange / 4) }
 
 // retry has h examined again, later each time.
 func (s *Set) retry(h mh.Multihash, a appointment) {
@@ -61,8 +73,8 @@ func (s *Set) retry(h mh.Multihash, a appointment) {
 	s.appoint(h, appointment{at: time.Now().Add(wait + s.jitter(wait/2)), seat: a.seat, backup: a.backup, tries: a.tries + 1})
 }
 
-// nextDue is when the next block is to be examined, or latest. Those of about the same
-// time are examined together.
+// nextDue is when the next block is to be examined, or latest. What is appointed earlier
+// than that stirs the rounds.
 func (s *Set) nextDue(latest time.Time) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,9 +83,10 @@ func (s *Set) nextDue(latest time.Time) time.Time {
 			latest = a.at
 		}
 	}
-	if soonest := time.Now().Add(s.cfg.AfterChange / 4); latest.Before(soonest) {
-		return soonest
+	if soonest := s.soonest(); latest.Before(soonest) {
+		latest = soonest
 	}
+	s.roundAt = latest
 	return latest
 }
 

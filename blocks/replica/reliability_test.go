@@ -54,7 +54,12 @@ control: without repair it must lose blocks or leave seats empty, without grace 
 
 and one scenario alone by ` + "`make reliability ONLY=S-02`" + `; another seed by ` + "`CAIRN_REL_SEED=7`" + `. What dies and
 when follows from the seed; bytes and repair times hang a little on what goroutines do at the same instant.
-The arithmetic is that of package blocks/replica/replicatest, chance.go.`
+The arithmetic is that of package blocks/replica/replicatest, chance.go.
+
+Repair times are from when the rules ask for the copy: for the seat of one that died from the end of the grace, for a
+newcomer's from when the first other knows it. Beside them stands the time from the first knowledge, in which the grace
+is. A seat that passed to somebody else before it was filled is in neither; one that is still open at the end is in the
+rows of seats without their copy.`
 
 // The reliability scenarios, each with its control. CAIRN_REL=1 runs them in full size,
 // CAIRN_REL_TABLE names the file that takes the table, CAIRN_REL_SEED is the first seed.
@@ -238,6 +243,8 @@ func waves(t *testing.T, s *sheet, id string) {
 		f := replicatest.Figure{ID: id, Name: fmt.Sprintf("lost of %d, %d%% in 6 waves, R=5 N=%d, %s, mean of %d runs", count, rounds*percent, n, x.name, seeds),
 			Value: mean, Op: "<=", Target: pick(s, 1+5*expect, 1+2*expect), Expect: fmt.Sprintf("%.3g", expect), Seed: s.seed}
 		switch {
+		case x.stay > 0:
+			f.Expect += "; blocks with the same holders die together, so that most runs lose none"
 		case x.off:
 			f.Op, f.Target = ">", 0
 		case x.stay == 0:

@@ -10,6 +10,7 @@ import (
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/blocks/wire"
 	"github.com/cairn-network/cairn/dht/keyspace"
+	"github.com/libp2p/go-libp2p/core/peer"
 	mh "github.com/multiformats/go-multihash"
 	"golang.org/x/sync/errgroup"
 )
@@ -53,6 +54,9 @@ func (s *Set) repairing(ctx context.Context) error {
 			changed := false
 			select {
 			case <-wake.C:
+			case <-s.stir:
+				wake.Stop()
+				continue
 			case <-s.router.Changed():
 				changed = true
 			case <-ctx.Done():
@@ -101,7 +105,7 @@ func (s *Set) Repair(ctx context.Context) error {
 	s.examining.Lock()
 	defer s.examining.Unlock()
 	s.feel(ctx)
-	if err := s.examine(ctx, &examination{set: s}, change{}, true); err != nil {
+	if err := s.examine(ctx, s.begin(), change{}, true); err != nil {
 		return err
 	}
 	for _, l := range []*lane{s.urgent, s.calm} {
@@ -125,9 +129,9 @@ func (s *Set) round(ctx context.Context) error {
 	if len(c.moved) > 0 {
 		s.log.Debug("holders changed", "came", c.came, "went", c.went, "turned", c.turned)
 	}
-	x := examination{set: s}
+	x := s.begin()
 	if all := s.fullDue(); all || len(c.moved) > 0 {
-		if err := s.examine(ctx, &x, c, all); err != nil {
+		if err := s.examine(ctx, x, c, all); err != nil {
 			return err
 		}
 	}
@@ -213,9 +217,12 @@ const batch = 2 * wire.Batch
 
 // examination is some blocks on their way to being examined.
 type examination struct {
-	set  *Set
-	open []*owed
+	set    *Set
+	open   []*owed
+	silent map[peer.ID]bool // who did not answer: nobody waits for it again in this round
 }
+
+func (s *Set) begin() *examination { return &examination{set: s, silent: map[peer.ID]bool{}} }
 
 // add looks at one block, and examines those gathered when there are enough.
 func (x *examination) add(ctx context.Context, h mh.Multihash, l blocks.Lease, a appointment) error {
@@ -242,7 +249,7 @@ func (x *examination) add(ctx context.Context, h mh.Multihash, l blocks.Lease, a
 func (x *examination) end(ctx context.Context) error {
 	open := x.open
 	x.open = nil
-	return x.set.mend(ctx, open)
+	return x.mend(ctx, open)
 }
 
 // jitter is a time of less than d.

@@ -177,6 +177,8 @@ type Set struct {
 	groups       map[string]*witness // guarded by examining
 	lastFull     time.Time           // guarded by examining
 
+	stir chan struct{} // 1-buffered: something is to be examined earlier than was known
+
 	mu     sync.Mutex
 	slow   map[peer.ID]time.Time   // guarded by mu: who did not answer in time, and when
 	queue  []*Job                  // guarded by mu: placements not yet begun
@@ -185,6 +187,7 @@ type Set struct {
 	pacing map[peer.ID]time.Time   // guarded by mu: when what each peer has brought is within its rate
 	copied Copied                  // guarded by mu: what repair has given away
 
+	roundAt time.Time                      // guarded by mu: when the next round begins
 	agenda  map[string]appointment         // guarded by mu: blocks that are to be examined at a time
 	unsure  bool                           // guarded by mu: some blocks are to be examined and it is not noted which
 	short   map[string]shortage            // guarded by mu: blocks for whose missing copies this peer is to care
@@ -205,7 +208,7 @@ func New(self peer.ID, st blocks.Store, led blocks.Ledger, r Router, p Peers, cf
 	s := &Set{
 		self: self, store: st, ledger: led, peers: p, cfg: cfg, log: cfg.Log,
 		dice:   rand.New(rand.NewPCG(cfg.Rand.Uint64(), cfg.Rand.Uint64())),
-		window: make(chan struct{}, slots), group: min(cfg.Window/slots, wire.Batch), wake: make(chan struct{}, 1),
+		window: make(chan struct{}, slots), group: min(cfg.Window/slots, wire.Batch), wake: make(chan struct{}, 1), stir: make(chan struct{}, 1),
 		jobs: map[blocks.LeaseID]*Job{}, slow: map[peer.ID]time.Time{}, groups: map[string]*witness{},
 		agenda: map[string]appointment{}, short: map[string]shortage{}, over: map[string]time.Time{}, sated: map[peer.ID]time.Time{},
 		books: newBooks(), pacing: map[peer.ID]time.Time{}, pressed: make(chan struct{}, 1),

@@ -23,32 +23,39 @@ func (n network) metric(t *testing.T, name string) (sum float64) {
 		t.Fatal(err)
 	}
 	for _, m := range net.Peers {
-		token, err := os.ReadFile(node.HomeAt(m.Home).TokenFile())
-		if err != nil {
-			t.Fatal(err)
-		}
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, m.API+"/metrics", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
-		res, err := http.DefaultClient.Do(req)
-		if err != nil {
-			continue // it does not live
-		}
-		body, err := io.ReadAll(res.Body)
-		_ = res.Body.Close()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for line := range strings.Lines(string(body)) {
-			if key, value, ok := strings.Cut(strings.TrimSpace(line), " "); ok && key == name {
-				v, err := strconv.ParseFloat(value, 64)
-				if err != nil {
-					t.Fatal(err)
-				}
-				sum += v
+		sum += m.metric(t, name)
+	}
+	return sum
+}
+
+// metric is what m serves under a name; 0 when it does not live.
+func (m member) metric(t *testing.T, name string) (sum float64) {
+	t.Helper()
+	token, err := os.ReadFile(node.HomeAt(m.Home).TokenFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, m.API+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0 // it does not live
+	}
+	body, err := io.ReadAll(res.Body)
+	_ = res.Body.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(body)) {
+		if key, value, ok := strings.Cut(strings.TrimSpace(line), " "); ok && key == name {
+			v, err := strconv.ParseFloat(value, 64)
+			if err != nil {
+				t.Fatal(err)
 			}
+			sum += v
 		}
 	}
 	return sum

@@ -7,6 +7,7 @@ import (
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/node"
 	"github.com/cairn-network/cairn/web/api"
+	"github.com/ipfs/go-cid"
 )
 
 // lab is the line of a peer of a testnet, as the API sees it.
@@ -38,3 +39,9 @@ func (l *lab) SetLink(to api.Link) error {
 func (l *lab) Flow(ctx context.Context, to string, bytes int64) (time.Duration, error) {
 	return l.n.Flow(ctx, to, bytes)
 }
+
+// Kept says which of cs are on the disk and held.
+func (l *lab) Kept(ctx context.Context, cs []cid.Cid) ([]bool, error) { return l.n.Kept(ctx, cs) }
+
+// Lose deletes blocks without a word.
+func (l *lab) Lose(ctx context.Context, cs []cid.Cid) error { return l.n.Lose(ctx, cs) }

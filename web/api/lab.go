@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/cairn-network/cairn/blocks"
+	"github.com/ipfs/go-cid"
 )
 
 // Lab is what a peer of a testnet can be asked besides; no other peer has its routes.
@@ -18,6 +20,11 @@ type Lab interface {
 	// Flow sends bytes to a connected peer over one bare stream, and says how long it
 	// took until that had checked them.
 	Flow(ctx context.Context, to string, bytes int64) (time.Duration, error)
+	// Kept says which of cs this peer has and keeps for somebody, as its own disk shows.
+	Kept(ctx context.Context, cs []cid.Cid) ([]bool, error)
+	// Lose deletes blocks and says nothing of it, as a bad disk does: the peer goes on
+	// telling others that it keeps them.
+	Lose(ctx context.Context, cs []cid.Cid) error
 }
 
 // Link is the access line of a peer of a testnet.
@@ -45,6 +52,9 @@ const (
 	maxFlow  = 1 << 30 // bytes: it must end before the answer is due
 )
 
+// maxLabBlocks bounds the blocks of one question about a peer's own disk.
+const maxLabBlocks = 256
+
 // labRoutes are those of a testnet.
 func (s *server) labRoutes() []route {
 	if s.cfg.Lab == nil {
@@ -54,6 +64,8 @@ func (s *server) labRoutes() []route {
 		{"GET", "/api/v1/testnet/link", s.link},
 		{"PUT", "/api/v1/testnet/link", s.setLink},
 		{"POST", "/api/v1/testnet/flow", s.flow},
+		{"GET", "/api/v1/testnet/blocks", s.labBlocks},
+		{"DELETE", "/api/v1/testnet/blocks", s.labBlocks},
 	}
 }
 
@@ -107,4 +119,39 @@ func (s *server) flow(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.reply(w, http.StatusOK, Flow{n, blocks.Seconds(took)})
+}
+
+// Kept is what a peer of a testnet has of the blocks it was asked for, in their order.
+type Kept struct {
+	Kept []bool `json:"kept"` // it has the right bytes, under a lease; before they were deleted
+}
+
+// labBlocks says what this peer's disk has, and after a DELETE had.
+func (s *server) labBlocks(w http.ResponseWriter, r *http.Request) {
+	p := query(r, "cids")
+	var cs []cid.Cid
+	for text := range strings.SplitSeq(p.q.Get("cids"), ",") {
+		c, err := cid.Decode(text)
+		if err != nil {
+			p.bad("cids", "want CIDs with a comma between two")
+			break
+		}
+		cs = append(cs, c)
+	}
+	if len(cs) > maxLabBlocks {
+		p.bad("cids", fmt.Sprintf("%d of them, limit %d", len(cs), maxLabBlocks))
+	}
+	if p.err != nil {
+		s.fail(w, r, p.err)
+		return
+	}
+	kept, err := s.cfg.Lab.Kept(r.Context(), cs)
+	if err == nil && r.Method == http.MethodDelete {
+		err = s.cfg.Lab.Lose(r.Context(), cs)
+	}
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	s.reply(w, http.StatusOK, Kept{kept})
 }

@@ -4,15 +4,21 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/web/api"
+	"github.com/ipfs/go-cid"
 )
 
 // bench is a testnet's peer with a line that is only remembered.
-type bench struct{ link api.Link }
+type bench struct {
+	link api.Link
+	lost int
+}
 
 func (b *bench) Link() api.Link            { return b.link }
 func (b *bench) SetLink(to api.Link) error { b.link = to; return nil }
@@ -24,9 +30,17 @@ func (b *bench) Flow(ctx context.Context, to string, _ int64) (time.Duration, er
 	return 2 * time.Second, nil
 }
 
-// Everywhere but in a testnet there is nothing to slow a peer with.
+func (b *bench) Kept(_ context.Context, cs []cid.Cid) ([]bool, error) {
+	return slices.Repeat([]bool{b.lost == 0}, len(cs)), nil
+}
+func (b *bench) Lose(_ context.Context, cs []cid.Cid) error { b.lost += len(cs); return nil }
+
+const aCID = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
+
+// Everywhere but in a testnet there is nothing to slow a peer with, or to take blocks from it.
 func TestLabIsNowhereButInATestnet(t *testing.T) {
-	routes := [][2]string{{"GET", "/api/v1/testnet/link"}, {"PUT", "/api/v1/testnet/link?rate=1"}, {"POST", "/api/v1/testnet/flow?to=x&bytes=1"}}
+	routes := [][2]string{{"GET", "/api/v1/testnet/link"}, {"PUT", "/api/v1/testnet/link?rate=1"}, {"POST", "/api/v1/testnet/flow?to=x&bytes=1"},
+		{"GET", "/api/v1/testnet/blocks?cids=" + aCID}, {"DELETE", "/api/v1/testnet/blocks?cids=" + aCID}}
 	for _, lab := range []api.Lab{nil, &bench{}} { // the second is the control
 		srv := serve(t, node(""), api.Config{Lab: lab})
 		for _, rt := range routes {
@@ -72,6 +86,28 @@ func TestLinkIsSetAsAWhole(t *testing.T) {
 	} {
 		if p := problem(t, ask(t, srv, c.method, c.path, nil, nil)); p.Status != c.status {
 			t.Errorf("%s %s: %+v, want %d", c.method, c.path, p, c.status)
+		}
+	}
+}
+
+// A DELETE tells what there was, takes it, and a GET takes nothing.
+func TestBlocksOfATestnetsPeerAreCountedAndTaken(t *testing.T) {
+	lab := &bench{}
+	srv := serve(t, node(""), api.Config{Lab: lab})
+	for i, c := range []struct {
+		method string
+		kept   bool
+		lost   int
+	}{{"GET", true, 0}, {"DELETE", true, 2}, {"GET", false, 2}} {
+		var got api.Kept
+		res := ask(t, srv, c.method, "/api/v1/testnet/blocks?cids="+aCID+","+aCID, nil, nil)
+		if err := json.NewDecoder(res.Body).Decode(&got); err != nil || !slices.Equal(got.Kept, []bool{c.kept, c.kept}) || lab.lost != c.lost {
+			t.Errorf("%d: %s: %v, %v, %d are lost; want %t and %d", i, c.method, got.Kept, err, lab.lost, c.kept, c.lost)
+		}
+	}
+	for _, q := range []string{"", "?cids=", "?cids=x", "?cids=" + aCID + ",", "?cid=" + aCID, "?cids=" + strings.Repeat(aCID+",", 256) + aCID} {
+		if p := problem(t, ask(t, srv, "DELETE", "/api/v1/testnet/blocks"+q, nil, nil)); p.Status != http.StatusBadRequest {
+			t.Errorf("%.40q: %+v", q, p)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/cairn-network/cairn/web/api"
@@ -42,6 +43,21 @@ func (c *Client) Flow(ctx context.Context, to string, n int64) (f api.Flow, err 
 	q := url.Values{"to": {to}, "bytes": {strconv.FormatInt(n, 10)}}
 	err = c.told(ctx, call{method: http.MethodPost, path: "/api/v1/testnet/flow", query: q}, &f)
 	return f, err
+}
+
+// Kept says which of cs a peer of a testnet has and keeps, as its own disk shows.
+func (c *Client) Kept(ctx context.Context, cs ...string) ([]bool, error) {
+	var k api.Kept
+	err := c.ask(ctx, "/api/v1/testnet/blocks", url.Values{"cids": {strings.Join(cs, ",")}}, &k)
+	return k.Kept, err
+}
+
+// Lose makes a peer of a testnet lose blocks without a word to others. It answers with
+// which of them it had.
+func (c *Client) Lose(ctx context.Context, cs ...string) ([]bool, error) {
+	var k api.Kept
+	err := c.told(ctx, call{method: http.MethodDelete, path: "/api/v1/testnet/blocks", query: url.Values{"cids": {strings.Join(cs, ",")}}}, &k)
+	return k.Kept, err
 }
 
 // told sends q and reads a JSON answer.

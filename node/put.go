@@ -111,14 +111,17 @@ func (n *Node) put(ctx context.Context, what content, o blocks.PutOptions, tell 
 	if o.Wait != blocks.WaitLocal {
 		n.count.placed.Observe(time.Since(placing).Seconds())
 	}
-	if o.Announce {
-		if _, err := n.bus.Publish(ctx, pubsub.Update{Root: rc.Root.String(), Name: o.Name, Size: rc.Size}); err != nil { // → announcement
-			n.log.Warn("put not announced", "root", rc.Root, "err", err)
-		} else {
-			rc.Announced = true
-		}
-	}
+	rc.Announced = o.Announce && n.announce(ctx, rc) // → announcement
 	return rc, nil
+}
+
+// announce tells the listing topic of rc, and whether it could.
+func (n *Node) announce(ctx context.Context, rc blocks.Receipt) bool {
+	_, err := n.bus.Publish(ctx, pubsub.Update{Root: rc.Root.String(), Name: rc.Name, Size: rc.Size})
+	if err != nil {
+		n.log.Warn("put not announced", "root", rc.Root, "err", err)
+	}
+	return err == nil
 }
 
 func (n *Node) putDefaults(o blocks.PutOptions) (blocks.PutOptions, error) {

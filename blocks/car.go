@@ -3,8 +3,26 @@ package blocks
 import (
 	"fmt"
 
+	"github.com/ipfs/boxo/verifcid"
 	"github.com/ipfs/go-cid"
+	mh "github.com/multiformats/go-multihash"
 )
+
+// Sum makes the block of data of a codec under a hash function, as multihash numbers it. It
+// answers [ErrUnfit] for one that proves nothing or is not known, and for more than [MaxSize].
+func Sum(codec, function uint64, data []byte) (Block, error) {
+	if function == mh.IDENTITY || !verifcid.DefaultAllowlist.IsAllowed(function) {
+		return Block{}, fmt.Errorf("%w: hash function %#x", ErrUnfit, function)
+	}
+	if len(data) > MaxSize {
+		return Block{}, fmt.Errorf("%w: %d bytes, limit %d", ErrUnfit, len(data), MaxSize)
+	}
+	c, err := cid.V1Builder{Codec: codec, MhType: function}.Sum(data)
+	if err != nil {
+		return Block{}, fmt.Errorf("%w: %w", ErrUnfit, err)
+	}
+	return Block{c, data}, nil
+}
 
 // ImportOptions is what an import of blocks may be asked for.
 type ImportOptions struct {

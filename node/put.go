@@ -68,7 +68,7 @@ func (n *Node) put(ctx context.Context, what content, o blocks.PutOptions, tell 
 
 	// Phase one: it is all here, on the disk, and we know its name.
 	// Until it is held or pinned another put that fails must not take it away again.
-	w, err := n.write(ctx, what, o.Profile) // blocks → local store
+	w, err := n.write(ctx, what, o) // blocks → local store
 	kept := false
 	defer func() { n.release(w.hashes, kept) }()
 	if err != nil {
@@ -167,8 +167,8 @@ type written struct {
 }
 
 // write keeps the blocks of what. They are the caller's to release, also after an error.
-func (n *Node) write(ctx context.Context, what content, profile string) (w written, err error) {
-	layout, err := dag.Profile(profile)
+func (n *Node) write(ctx context.Context, what content, o blocks.PutOptions) (w written, err error) {
+	layout, err := dag.LayoutOf(o)
 	if err != nil {
 		return w, err
 	}

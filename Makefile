@@ -4,7 +4,7 @@ BIN     := bin/cairn
 LDFLAGS := -s -w
 export CGO_ENABLED ?= 0
 
-.PHONY: all build demo test check vet lint race fuzz acceptance bench bench-store reliability crash long man cross units clean
+.PHONY: all build demo test check vet lint race fuzz acceptance bench bench-store reliability crash long importer man cross units clean
 
 all: build
 
@@ -55,6 +55,9 @@ crash: ## every crash point, 500 kills, 200 power cuts (these as root): the full
 
 long: race acceptance bench bench-store crash ## the full figures, before an issue is closed
 	$(MAKE) fuzz FUZZTIME=60s
+
+importer: ## the CIDs of the JavaScript importer, made anew with npm
+	CAIRN_NPM=1 $(GO) test ./blocks/dag -run 'TestCIDsOfTheImporterAreMadeAnew$$' -v -count=1 -timeout 10m
 
 man: ## docs/man from the commands; the tests hold it to them
 	$(GO) test ./cmd/cairn -run 'TestManPagesAreCurrent$$' -count=1 -update

@@ -5,6 +5,7 @@
 //	get.go   path → root → local store | holders → check → stream
 //	keep.go  which blocks are mine? → who lacks them? → give; and how well it is all kept
 //	lease.go how long others keep it: renewed by itself, renewed, withdrawn
+//	car.go   CARs and single blocks in, kept as a put is, and out
 //	pin.go   what its owner wants kept here: list, stat, pin, unpin
 //	run.go   what goes on by itself, for as long as the peer lives
 //

@@ -5,6 +5,7 @@ import (
 	"io"
 	"sync"
 
+	"github.com/cairn-network/cairn/blocks"
 	"github.com/ipfs/boxo/chunker"
 	"github.com/ipfs/boxo/ipld/merkledag"
 	"github.com/ipfs/boxo/ipld/unixfs"
@@ -25,7 +26,7 @@ const maxAhead = 16
 type ahead struct {
 	src   chunk.Splitter
 	plain cid.Builder // hashes
-	cidv0 bool        // leaves are dag-pb
+	dagpb bool        // leaves are
 	room  int         // leaves in hand at most
 
 	queue []*leaf // read, not given to the importer yet
@@ -48,12 +49,12 @@ var _ chunk.Splitter = (*ahead)(nil)
 func newAhead(r io.Reader, l Layout, hands int) *ahead {
 	return &ahead{
 		src: chunk.NewSizeSplitter(r, l.ChunkSize), plain: l.cidBuilder(),
-		cidv0: l.CIDv0, room: min(2*hands, maxAhead),
+		dagpb: l.leaves() == blocks.LeavesDagPB, room: min(2*hands, maxAhead),
 	}
 }
 
 // builder is what the importer gets its CIDs from.
-func (a *ahead) builder() cid.Builder { return digests{a, a.plain, a.cidv0} }
+func (a *ahead) builder() cid.Builder { return digests{a, a.plain, a.dagpb} }
 
 // Reader is chunk.Splitter's.
 func (a *ahead) Reader() io.Reader { return a.src.Reader() }
@@ -96,7 +97,7 @@ func (a *ahead) close() { a.busy.Wait() }
 func (a *ahead) hash(f *leaf) {
 	builder := a.plain
 	f.block = f.chunk
-	if a.cidv0 {
+	if a.dagpb {
 		var err error
 		if f.block, err = envelope(f.chunk); err != nil {
 			return
@@ -160,7 +161,7 @@ func (d digests) GetCodec() uint64 { return d.plain.GetCodec() }
 
 func (d digests) WithCodec(codec uint64) cid.Builder {
 	leaves := uint64(cid.Raw)
-	if d.a.cidv0 {
+	if d.a.dagpb {
 		leaves = cid.DagProtobuf
 	}
 	return digests{d.a, d.plain.WithCodec(codec), codec == leaves}

@@ -68,6 +68,10 @@ func (p *program) complete(root *cobra.Command) error {
 		"progress":        words(progressModes...),
 		"wait":            words("local", "quorum", "full"),
 		"network-profile": words(node.ProfilePublic, node.ProfileLAN, node.ProfilePrivate, node.ProfileTestnet),
+		"profile":         words("unixfs-v1-2025", "unixfs-v0-2015"),
+		"cid-version":     words("0", "1"),
+		"codec":           words("raw", "dag-pb", "dag-cbor", "dag-json", "cbor", "json"),
+		"mhtype":          words("sha2-256", "sha2-512", "blake3", "blake2b-256"),
 		"log-level":       words("debug", "info", "warn", "error"),
 	}
 	args := map[string]cobra.CompletionFunc{
@@ -90,6 +94,12 @@ func (p *program) complete(root *cobra.Command) error {
 		"cairn rm":            p.completePaths(0),
 		"cairn pin add":       p.completePaths(0),
 		"cairn pin rm":        p.completePaths(0),
+		"cairn dag import":    anyFile,
+		"cairn dag export":    p.completePaths(1),
+		"cairn dag stat":      p.completePaths(0),
+		"cairn block get":     p.completePaths(1),
+		"cairn block put":     anyFile,
+		"cairn block stat":    p.completePaths(0),
 		"cairn swarm connect": p.completeAddresses,
 		"cairn bootstrap add": p.completeAddresses,
 		"cairn bootstrap rm":  p.completeBootstrap,

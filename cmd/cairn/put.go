@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/cairn-network/cairn/web/api"
 	"github.com/cairn-network/cairn/web/api/client"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // putFlags are what a put may be asked for.
@@ -24,6 +26,9 @@ type putFlags struct {
 	wait, expires string
 	quiet         bool
 	recursive     bool
+
+	chunker, version string
+	rawLeaves        bool
 }
 
 func (p *program) putCmd() *cobra.Command {
@@ -55,6 +60,9 @@ if it is the only one.`,
 			if err := o.parse(args); err != nil {
 				return err
 			}
+			if err := o.layout(cmd.Flags().Changed("raw-leaves")); err != nil {
+				return err
+			}
 			c, err := p.client()
 			if err != nil {
 				return err
@@ -69,6 +77,16 @@ if it is the only one.`,
 	f := cmd.Flags()
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print CIDs and errors only")
 	f.BoolVarP(&o.recursive, "recursive", "r", false, "put directories with everything in them")
+	o.placing(f)
+	f.StringVar(&o.Profile, "profile", "", "how to split it: the `name` of a UnixFS profile, unixfs-v1-2025 or unixfs-v0-2015 (default unixfs-v1-2025)")
+	f.StringVar(&o.chunker, "chunker", "", "how to cut it: size-`N`, N bytes up to 2 MiB; changes the CID (default: the profile's)")
+	f.BoolVar(&o.rawLeaves, "raw-leaves", false, "leaves are bytes of the file, or with =false nodes; changes the CID (default: the profile's)")
+	f.StringVar(&o.version, "cid-version", "", "0 or 1: of the CIDs; 1 means raw leaves too (default: the profile's)")
+	return cmd
+}
+
+// placing defines the flags of everything that is placed on other peers.
+func (o *putFlags) placing(f *pflag.FlagSet) {
 	f.StringVar(&o.wait, "wait", string(blocks.WaitQuorum), "local, quorum or full: how many copies to wait for")
 	f.IntVar(&o.Replicas, "replicas", 0, "`number` of copies on other peers, 1 to 20; 0 is the daemon's choice")
 	f.IntVar(&o.Fanout, "fanout", 0, "`number` of holders to send each block to, 1 to 20, the closest of which passes it on to the others; 0 is the daemon's choice: all on a LAN, else 2")
@@ -76,8 +94,29 @@ if it is the only one.`,
 	f.BoolVar(&o.Announce, "announce", false, "tell everybody who listens to updates")
 	f.StringVar(&o.Name, "name", "", "what to call it (default: the file's name)")
 	f.BoolVar(&o.NoPlace, "no-place", false, "keep it here only")
-	f.StringVar(&o.Profile, "profile", "", "how to split it: the `name` of a UnixFS profile (default unixfs-v1-2025)")
-	return cmd
+}
+
+// layout reads what differs from the profile.
+func (o *putFlags) layout(rawLeaves bool) error {
+	if o.chunker != "" {
+		n, ok := strings.CutPrefix(o.chunker, "size-")
+		bytes, err := strconv.ParseInt(n, 10, 64)
+		if !ok || err != nil || bytes < 1 || bytes > blocks.MaxSize {
+			return usagef("--chunker %s: want size-N, with N from 1 to %d", o.chunker, blocks.MaxSize)
+		}
+		o.Chunk = bytes
+	}
+	if o.version != "" && o.version != string(blocks.CIDv0) && o.version != string(blocks.CIDv1) {
+		return usagef("--cid-version %s: want 0 or 1", o.version)
+	}
+	o.CIDs = blocks.Kinds(o.version)
+	switch {
+	case rawLeaves && o.rawLeaves:
+		o.Leaves = blocks.LeavesRaw
+	case rawLeaves:
+		o.Leaves = blocks.LeavesDagPB
+	}
+	return nil
 }
 
 func (o *putFlags) parse(args []string) (err error) {

@@ -42,6 +42,7 @@ type fake struct {
 	got   chan []byte
 	trees // see tree_test.go
 	repo  // see repo_test.go
+	single
 }
 
 func (f *fake) Jobs(context.Context) ([]blocks.Job, error) { return nil, nil }

@@ -170,7 +170,9 @@ type PutOptions struct {
 	Wait     Wait          // "" is WaitQuorum
 	Replicas int           // copies the lease asks for; 0 is the peer's default
 	Expires  time.Duration // life of the lease; 0 is the peer's default
-	Profile  string        // of the DAG; "" is unixfs-v1-2025
+	Profile  string        // of the DAG, and changes of it, as dag.Profile reads them; "" is unixfs-v1-2025
 	Announce bool          // tell the listing topic
 	NoPlace  bool          // keep it here only, without a lease: nobody else will hold it
+	NoPin    bool          // as NoPlace, and without a pin: it may be forgotten when space is needed
+	HashOnly bool          // keep nothing, and say what the root would be
 }

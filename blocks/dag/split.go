@@ -38,7 +38,7 @@ func split(r io.Reader, l Layout, hands int) iter.Seq2[blocks.Block, error] {
 		}
 		p := helpers.DagBuilderParams{
 			Dagserv:    sink(yield),
-			RawLeaves:  !l.CIDv0,
+			RawLeaves:  l.rawLeaves(),
 			Maxlinks:   l.MaxLinks,
 			CidBuilder: l.cidBuilder(),
 		}

@@ -327,7 +327,7 @@ func (s *Server) dagStat(c *call) error {
 		return err
 	}
 	type one struct {
-		Cid       slash
+		Cid       string
 		Size      int64
 		NumBlocks int64
 	}
@@ -345,7 +345,7 @@ func (s *Server) dagStat(c *call) error {
 		if err != nil {
 			return err
 		}
-		o := one{Cid: slashOf(root)}
+		o := one{Cid: root.String()}
 		for b, err := range s.below(c, root) {
 			if err != nil {
 				return err

@@ -170,9 +170,29 @@ type PutOptions struct {
 	Wait     Wait          // "" is WaitQuorum
 	Replicas int           // copies the lease asks for; 0 is the peer's default
 	Expires  time.Duration // life of the lease; 0 is the peer's default
-	Profile  string        // of the DAG, and changes of it, as dag.Profile reads them; "" is unixfs-v1-2025
+	Profile  string        // of the DAG; "" is unixfs-v1-2025
+	Layout                 // what differs from the profile
 	Announce bool          // tell the listing topic
 	NoPlace  bool          // keep it here only, without a lease: nobody else will hold it
-	NoPin    bool          // as NoPlace, and without a pin: it may be forgotten when space is needed
+	Unpinned bool          // as NoPlace, and without a pin: it may be forgotten when space is needed
 	HashOnly bool          // keep nothing, and say what the root would be
 }
+
+// Layout is what may be asked of the DAG of a file or a tree beside its profile. It changes the CID.
+type Layout struct {
+	Links  int   // children of a parent in a file; 0 is the profile's
+	Chunk  int64 // bytes of the file in a leaf, up to [MaxSize]; 0 is the profile's
+	Leaves Kinds // "" is the profile's, and raw when version 1 is asked for
+	CIDs   Kinds // "" is the profile's
+}
+
+// Kinds names one of two ways to write blocks.
+type Kinds string
+
+// The ways.
+const (
+	LeavesRaw   Kinds = "raw"    // a leaf is the bytes of the file
+	LeavesDagPB Kinds = "dag-pb" // a leaf is a node of UnixFS
+	CIDv0       Kinds = "0"      // CIDs of directories, parents and dag-pb leaves are of version 0
+	CIDv1       Kinds = "1"
+)

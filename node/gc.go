@@ -14,6 +14,7 @@ import (
 	"github.com/ipfs/boxo/blockservice"
 	"github.com/ipfs/boxo/ipld/merkledag"
 	"github.com/ipfs/go-cid"
+	ipld "github.com/ipfs/go-ipld-format"
 	mh "github.com/multiformats/go-multihash"
 )
 
@@ -160,8 +161,12 @@ func (n *Node) mark(ctx context.Context) (*pins.Set, error) {
 		}
 		roots = append(roots, p.Root)
 	}
-	here := merkledag.NewDAGService(blockservice.New(fetch.Blockstore{Store: n.store}, nil))
-	return pins.Mark(ctx, here, roots, nil)
+	return pins.Mark(ctx, n.here(), roots, nil)
+}
+
+// here reads DAG nodes of what is on this peer's disk.
+func (n *Node) here() ipld.NodeGetter {
+	return merkledag.NewDAGService(blockservice.New(fetch.Blockstore{Store: n.store}, nil))
 }
 
 // sweep forgets those of part that nobody has asked for since the collection began.

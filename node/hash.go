@@ -10,7 +10,7 @@ import (
 
 // hash makes the blocks of what and forgets them: it says what a put would give.
 func (n *Node) hash(ctx context.Context, what content, o blocks.PutOptions) (rc blocks.Receipt, err error) {
-	layout, err := dag.Profile(o.Profile)
+	layout, err := dag.LayoutOf(o)
 	if err != nil {
 		return rc, fmt.Errorf("put: %w", err)
 	}

@@ -72,7 +72,7 @@ func (n *Node) put(ctx context.Context, what content, o blocks.PutOptions, tell 
 
 	// Phase one: it is all here, on the disk, and we know its name.
 	// Until it is held or pinned another put that fails must not take it away again.
-	w, err := n.write(ctx, what, o.Profile) // blocks → local store
+	w, err := n.write(ctx, what, o) // blocks → local store
 	kept := false
 	defer func() { n.release(w.hashes, kept) }()
 	if err != nil {
@@ -81,7 +81,7 @@ func (n *Node) put(ctx context.Context, what content, o blocks.PutOptions, tell 
 	pin := blocks.Pin{Root: w.root, Name: o.Name, Size: w.size, Blocks: len(w.hashes), Time: began}
 	rc.Root, rc.Name, rc.Size = pin.Root, pin.Name, pin.Size
 	rc.Blocks, rc.Target = pin.Blocks, o.Replicas
-	if o.NoPin {
+	if o.Unpinned {
 		kept = true // nobody takes it away at once
 		return rc, nil
 	}
@@ -119,14 +119,17 @@ func (n *Node) put(ctx context.Context, what content, o blocks.PutOptions, tell 
 	if o.Wait != blocks.WaitLocal {
 		n.count.placed.Observe(time.Since(placing).Seconds())
 	}
-	if o.Announce {
-		if _, err := n.bus.Publish(ctx, pubsub.Update{Root: rc.Root.String(), Name: o.Name, Size: rc.Size}); err != nil { // → announcement
-			n.log.Warn("put not announced", "root", rc.Root, "err", err)
-		} else {
-			rc.Announced = true
-		}
-	}
+	rc.Announced = o.Announce && n.announce(ctx, rc) // → announcement
 	return rc, nil
+}
+
+// announce tells the listing topic of rc, and whether it could.
+func (n *Node) announce(ctx context.Context, rc blocks.Receipt) bool {
+	_, err := n.bus.Publish(ctx, pubsub.Update{Root: rc.Root.String(), Name: rc.Name, Size: rc.Size})
+	if err != nil {
+		n.log.Warn("put not announced", "root", rc.Root, "err", err)
+	}
+	return err == nil
 }
 
 func (n *Node) putDefaults(o blocks.PutOptions) (blocks.PutOptions, error) {
@@ -172,8 +175,8 @@ type written struct {
 }
 
 // write keeps the blocks of what. They are the caller's to release, also after an error.
-func (n *Node) write(ctx context.Context, what content, profile string) (w written, err error) {
-	layout, err := dag.Profile(profile)
+func (n *Node) write(ctx context.Context, what content, o blocks.PutOptions) (w written, err error) {
+	layout, err := dag.LayoutOf(o)
 	if err != nil {
 		return w, err
 	}

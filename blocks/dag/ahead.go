@@ -5,6 +5,7 @@ import (
 	"io"
 	"sync"
 
+	"github.com/cairn-network/cairn/blocks"
 	"github.com/ipfs/boxo/chunker"
 	"github.com/ipfs/boxo/ipld/merkledag"
 	"github.com/ipfs/boxo/ipld/unixfs"
@@ -23,10 +24,10 @@ const maxAhead = 16
 // file is read by the importer's own goroutine; each leaf has one of its own, which ends by
 // itself once the leaf is hashed, and close waits for them.
 type ahead struct {
-	src     chunk.Splitter
-	plain   cid.Builder // hashes
-	wrapped bool        // leaves are dag-pb
-	room    int         // leaves in hand at most
+	src   chunk.Splitter
+	plain cid.Builder // hashes
+	dagpb bool        // leaves are
+	room  int         // leaves in hand at most
 
 	queue []*leaf // read, not given to the importer yet
 	given []*leaf // given, their CIDs not asked for yet
@@ -48,12 +49,12 @@ var _ chunk.Splitter = (*ahead)(nil)
 func newAhead(r io.Reader, l Layout, hands int) *ahead {
 	return &ahead{
 		src: chunk.NewSizeSplitter(r, l.ChunkSize), plain: l.cidBuilder(),
-		wrapped: !l.rawLeaves(), room: min(2*hands, maxAhead),
+		dagpb: l.leaves() == blocks.LeavesDagPB, room: min(2*hands, maxAhead),
 	}
 }
 
 // builder is what the importer gets its CIDs from.
-func (a *ahead) builder() cid.Builder { return digests{a, a.plain, a.wrapped} }
+func (a *ahead) builder() cid.Builder { return digests{a, a.plain, a.dagpb} }
 
 // Reader is chunk.Splitter's.
 func (a *ahead) Reader() io.Reader { return a.src.Reader() }
@@ -96,7 +97,7 @@ func (a *ahead) close() { a.busy.Wait() }
 func (a *ahead) hash(f *leaf) {
 	builder := a.plain
 	f.block = f.chunk
-	if a.wrapped {
+	if a.dagpb {
 		var err error
 		if f.block, err = envelope(f.chunk); err != nil {
 			return
@@ -160,7 +161,7 @@ func (d digests) GetCodec() uint64 { return d.plain.GetCodec() }
 
 func (d digests) WithCodec(codec uint64) cid.Builder {
 	leaves := uint64(cid.Raw)
-	if d.a.wrapped {
+	if d.a.dagpb {
 		leaves = cid.DagProtobuf
 	}
 	return digests{d.a, d.plain.WithCodec(codec), codec == leaves}

@@ -203,7 +203,7 @@ func (b *builder) fold(f *folder) (*ipld.Link, error) {
 // plain makes a directory of one block, or none when the profile wants it sharded.
 func (b *builder) plain(names []string, links map[string]*ipld.Link) (*merkledag.ProtoNode, error) {
 	p, size := uio.UnixFS_v1_2025, 0
-	if b.l.CIDv0 {
+	if b.l.sharding() == ShardByLinks {
 		p = uio.UnixFS_v0_2015
 	}
 	n := unixfs.EmptyDirNode()

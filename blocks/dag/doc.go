@@ -6,6 +6,8 @@
 //	List:      root of a directory → its entries
 //	Stat:      root → what it is
 //	Walk:      root → every distinct block under it, leaves unread
+//	ReadCAR:   file of blocks → its roots and its blocks, checked
+//	Export:    root → every block under it, depth first, as a CAR
 //	ParsePath: what somebody typed → root and names
 //	Resolve:   root and names → the root of the file
 //

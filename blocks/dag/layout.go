@@ -2,9 +2,8 @@ package dag
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 
+	"github.com/cairn-network/cairn/blocks"
 	uio "github.com/ipfs/boxo/ipld/unixfs/io"
 	"github.com/ipfs/go-cid"
 )
@@ -19,52 +18,88 @@ const (
 type Layout struct {
 	ChunkSize int64 // bytes of the file in a leaf; 0 is 1 MiB
 	MaxLinks  int   // children of a parent; 0 is 1024
-	CIDv0     bool  // CIDs of version 0 and leaves of dag-pb, not version 1 and raw
-	OtherLeaf bool  // raw leaves with CIDv0, of dag-pb without
+	CIDv0     bool  // CIDs of version 0, not 1; and, unless the rest says otherwise, leaves of dag-pb, not raw
+
+	Leaves   blocks.Kinds // raw or dag-pb; "" is as CIDv0 has it
+	Sharding Sharding     // when a directory is too large for a block; 0 is as CIDv0 has it
 }
 
-// Profile gives the layout of that name; "" is the default. Behind the name may
-// stand what is other than in the profile: +chunk=BYTES, +links=NUMBER of a file's
-// parents, +raw=true or false for its leaves.
-func Profile(name string) (l Layout, err error) {
-	name, changes, changed := strings.Cut(name, "+")
+// Sharding is how it is told that a directory is too large for one block.
+type Sharding uint8
+
+// The ways of telling. Either limit is 256 KiB.
+const (
+	ShardByLinks Sharding = iota + 1 // names and CIDs of its entries, as all did before 2025
+	ShardByBlock                     // its block
+)
+
+// Profile gives the layout of that name; "" is the default.
+func Profile(name string) (Layout, error) {
 	switch name {
 	case "", ProfileV1:
-		l = layoutOf(uio.UnixFS_v1_2025)
+		return layoutOf(uio.UnixFS_v1_2025), nil
 	case ProfileV0:
-		l = layoutOf(uio.UnixFS_v0_2015)
+		return layoutOf(uio.UnixFS_v0_2015), nil
+	}
+	return Layout{}, fmt.Errorf("dag: no profile %q: want %s or %s", name, ProfileV1, ProfileV0)
+}
+
+func layoutOf(p uio.UnixFSProfile) Layout {
+	return Layout{ChunkSize: p.ChunkSize, MaxLinks: p.FileDAGWidth, CIDv0: p.CIDVersion == 0}
+}
+
+// LayoutOf is the layout that o asks for: its profile's, with what differs from it.
+func LayoutOf(o blocks.PutOptions) (Layout, error) {
+	l, err := Profile(o.Profile)
+	if err != nil {
+		return l, err
+	}
+	l.Sharding = l.sharding() // the profile's, whatever becomes of its version
+	switch l.Leaves = o.Leaves; {
+	case o.Leaves != "" && o.Leaves != blocks.LeavesRaw && o.Leaves != blocks.LeavesDagPB:
+		return l, fmt.Errorf("dag: no leaves %q: want %s or %s", o.Leaves, blocks.LeavesRaw, blocks.LeavesDagPB)
+	case o.Leaves == "" && o.CIDs == blocks.CIDv1:
+		l.Leaves = blocks.LeavesRaw
+	case o.Leaves == "":
+		l.Leaves = l.leaves()
+	}
+	switch o.CIDs {
+	case "":
+	case blocks.CIDv0, blocks.CIDv1:
+		l.CIDv0 = o.CIDs == blocks.CIDv0
 	default:
-		return Layout{}, fmt.Errorf("dag: no profile %q: want %s or %s", name, ProfileV1, ProfileV0)
+		return l, fmt.Errorf("dag: no CID version %q: want 0 or 1", o.CIDs)
 	}
-	if !changed {
-		return l, nil
+	if o.Chunk != 0 {
+		l.ChunkSize = o.Chunk
 	}
-	for change := range strings.SplitSeq(changes, "+") {
-		key, value, _ := strings.Cut(change, "=")
-		switch key {
-		case "chunk":
-			l.ChunkSize, err = strconv.ParseInt(value, 10, 64)
-		case "links":
-			l.MaxLinks, err = strconv.Atoi(value)
-		case "raw":
-			var raw bool
-			raw, err = strconv.ParseBool(value)
-			l.OtherLeaf = raw == l.CIDv0
-		default:
-			err = fmt.Errorf("no such change: want chunk, links or raw")
-		}
-		if err != nil {
-			return Layout{}, fmt.Errorf("dag: profile %s: %q: %w", name, change, err)
-		}
+	if o.Links != 0 {
+		l.MaxLinks = o.Links
+	}
+	if l.ChunkSize < 1 || l.ChunkSize > blocks.MaxSize {
+		return l, fmt.Errorf("dag: chunks of %d bytes: want 1 to %d", l.ChunkSize, blocks.MaxSize)
 	}
 	return l, nil
 }
 
-// rawLeaves reports whether the leaves of a file are its bytes and nothing more.
-func (l Layout) rawLeaves() bool { return l.CIDv0 == l.OtherLeaf }
+func (l Layout) leaves() blocks.Kinds {
+	switch {
+	case l.Leaves != "":
+		return l.Leaves
+	case l.CIDv0:
+		return blocks.LeavesDagPB
+	}
+	return blocks.LeavesRaw
+}
 
-func layoutOf(p uio.UnixFSProfile) Layout {
-	return Layout{ChunkSize: p.ChunkSize, MaxLinks: p.FileDAGWidth, CIDv0: p.CIDVersion == 0}
+func (l Layout) sharding() Sharding {
+	switch {
+	case l.Sharding != 0:
+		return l.Sharding
+	case l.CIDv0:
+		return ShardByLinks
+	}
+	return ShardByBlock
 }
 
 func (l Layout) withDefaults() Layout {

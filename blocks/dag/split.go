@@ -38,7 +38,7 @@ func split(r io.Reader, l Layout, hands int) iter.Seq2[blocks.Block, error] {
 		}
 		p := helpers.DagBuilderParams{
 			Dagserv:    sink(yield),
-			RawLeaves:  l.rawLeaves(),
+			RawLeaves:  l.leaves() == blocks.LeavesRaw,
 			Maxlinks:   l.MaxLinks,
 			CidBuilder: l.cidBuilder(),
 		}

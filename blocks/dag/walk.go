@@ -79,7 +79,7 @@ func (w *walker) run(ctx context.Context, root cid.Cid, yield func(Visit) bool) 
 
 // expand gives the size of the block at s and puts its children on the list.
 func (w *walker) expand(ctx context.Context, s step) (int64, error) {
-	if err := readable(s.c); err != nil {
+	if err := linked(s.c); err != nil {
 		return 0, fmt.Errorf("%s: %w", s.c, err)
 	}
 	if s.c.Type() == cid.Raw && (s.depth > 0 || s.c.Prefix().MhType == mh.IDENTITY) {

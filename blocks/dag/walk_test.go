@@ -120,7 +120,7 @@ func TestWalkStopsAtItsLimits(t *testing.T) {
 	for want, root := range map[string]cid.Cid{
 		"deeper than 1024":    chain(t, st, 1025),
 		"1099511627776 bytes": add(t, st, huge),
-		"codec dag-cbor":      dir(t, st, map[string]cid.Cid{"a": blocks.New(cid.DagCBOR, []byte{0xa0}).Cid()}),
+		"codec git-raw":       dir(t, st, map[string]cid.Cid{"a": blocks.New(cid.GitRaw, []byte{0xa0}).Cid()}),
 		"not find":            dir(t, st, map[string]cid.Cid{"a": blocks.New(cid.DagProtobuf, []byte("gone")).Cid()}),
 	} {
 		var last error

@@ -42,6 +42,8 @@ type ErrorLine struct {
 	Message string   `json:"message"`
 	Hint    string   `json:"hint,omitempty"`
 	Receipt *Receipt `json:"receipt,omitempty"`
+
+	Import *Imported `json:"import,omitempty"` // of an import with [CodeShort]
 }
 
 // Receipt is a blocks.Receipt whose CID is written as a string; the CID's own

@@ -57,6 +57,8 @@ func describe(err error) (status int, code, hint string) {
 		short   *blocks.ShortError
 		address *BadAddressError
 		silent  *NoAnswerError
+		file    *blocks.CARError
+		gap     *blocks.GapError
 	)
 	switch {
 	case errors.As(err, &refused):
@@ -69,6 +71,14 @@ func describe(err error) (status int, code, hint string) {
 		return http.StatusGatewayTimeout, CodeTimeout, "is that peer running, and can this machine reach it?"
 	case errors.As(err, &name):
 		return http.StatusBadRequest, CodeUsage, "nothing was kept; rename it, or leave it out"
+	case errors.As(err, &file) && errors.Is(err, blocks.ErrMismatch):
+		return http.StatusBadRequest, CodeIntegrity, "nothing was kept; the file is damaged, or forged"
+	case errors.As(err, &file):
+		return http.StatusBadRequest, CodeUsage, "nothing was kept"
+	case errors.As(err, &gap):
+		return http.StatusNotFound, CodeNotFound, "nothing was kept; without pins the blocks that came are kept as what was merely read"
+	case errors.Is(err, blocks.ErrUnfit):
+		return http.StatusBadRequest, CodeUsage, "nothing was kept"
 	case errors.As(err, &short): // seen in streams only
 		return http.StatusAccepted, CodeShort, "this peer goes on spreading it; health shows how far it got"
 	case errors.Is(err, blocks.ErrMismatch):

@@ -18,23 +18,48 @@ var (
 	errStop = fmt.Errorf("this peer is stopping: %w", context.Canceled)
 )
 
-// put keeps the body of r, a file or a tree. The answer begins before the body has been read. Up
-// to the end of the body the job is the client's: if it leaves, nothing is kept.
-// From there on it is the peer's, and goes on whether or not anybody listens.
+// put keeps the body of r, a file or a tree.
 func (s *server) put(w http.ResponseWriter, r *http.Request) {
 	o, err := putOptions(r)
 	items, kindErr := tree(r)
 	if err == nil {
 		err = kindErr
 	}
-	if err == nil { // it is said before a byte is sent, as far as it is known
-		err = s.n.Room(r.Context(), max(r.ContentLength, 0))
-	}
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	j, err := s.jobs.begin(r.URL.Query().Get("job"), o.Name)
+	s.receive(w, r, o.Name, func(ctx context.Context, j *job, body io.Reader, tell func(blocks.Progress)) (kept, error) {
+		var receipt blocks.Receipt
+		var err error
+		if items == nil {
+			receipt, err = s.n.Put(ctx, body, o, tell)
+		} else {
+			receipt, err = s.n.PutTree(ctx, j.countItems(items(body)), o, tell)
+		}
+		out := NewReceipt(receipt)
+		return kept{SummaryLine{LineSummary, out}, out, func(l *ErrorLine) { l.Receipt = &out }}, err
+	})
+}
+
+// kept is what became of a body.
+type kept struct {
+	summary any              // the last line, if it is kept as it was asked for
+	receipt Receipt          // of the job
+	short   func(*ErrorLine) // adds to the last line what is kept with too few copies
+}
+
+// receive has keep keep the body of r. The answer begins before the body has been read. Up
+// to the end of the body the job is the client's: if it leaves, nothing is kept.
+// From there on it is the peer's, and goes on whether or not anybody listens.
+func (s *server) receive(w http.ResponseWriter, r *http.Request, name string,
+	keep func(ctx context.Context, j *job, body io.Reader, tell func(blocks.Progress)) (kept, error),
+) {
+	if err := s.n.Room(r.Context(), max(r.ContentLength, 0)); err != nil { // it is said before a byte is sent, as far as it is known
+		s.fail(w, r, err)
+		return
+	}
+	j, err := s.jobs.begin(r.URL.Query().Get("job"), name)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -68,34 +93,28 @@ func (s *server) put(w http.ResponseWriter, r *http.Request) {
 		body.stop(why)
 	})
 
-	var receipt blocks.Receipt
-	tell := func(p blocks.Progress) {
+	got, err := keep(ctx, j, j.counts(body), func(p blocks.Progress) {
 		j.tell(p)
 		out.tell(p)
-	}
-	if counted := j.counts(body); items == nil {
-		receipt, err = s.n.Put(ctx, counted, o, tell)
-	} else {
-		receipt, err = s.n.PutTree(ctx, j.countItems(items(counted)), o, tell)
-	}
+	})
 	if cut := body.failure(); cut != nil {
-		err = cut // whatever Put made of it
+		err = cut // whatever became of it
 	}
 	if err == nil {
-		kept := NewReceipt(receipt)
-		j.end(&kept, nil)
-		out.last(SummaryLine{LineSummary, kept})
+		j.end(&got.receipt, nil)
+		out.last(got.summary)
 		return
 	}
 	line := lineOf(because(ctx, err))
+	var receipt *Receipt
 	if line.Code == CodeShort {
-		kept := NewReceipt(receipt)
-		line.Receipt = &kept
+		got.short(&line)
+		receipt = &got.receipt
 	}
 	if line.Code == CodeInternal {
 		s.cfg.Log.Error("put failed", "err", err, "request", w.Header().Get("X-Request-Id"))
 	}
-	j.end(line.Receipt, &line)
+	j.end(receipt, &line)
 	out.last(line)
 }
 

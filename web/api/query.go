@@ -115,15 +115,17 @@ func (p *params) label(name string) string {
 	return v
 }
 
-func putOptions(r *http.Request) (blocks.PutOptions, error) {
-	p := query(r, "name", "wait", "replicas", "expires", "announce", "place", "profile", "job")
+// putNames are the parameters of everything that is put.
+var putNames = []string{"name", "wait", "replicas", "expires", "announce", "place", "job"}
+
+// options are what everything that is put may be asked for.
+func (p *params) options() blocks.PutOptions {
 	o := blocks.PutOptions{
 		Name:     p.label("name"),
 		Replicas: p.number("replicas", 1, blocks.MaxReplicas),
 		Expires:  p.duration("expires", blocks.MaxLeaseTime),
 		Announce: p.flag("announce", false),
 		NoPlace:  !p.flag("place", true),
-		Profile:  p.q.Get("profile"),
 	}
 	if v := p.q.Get("wait"); v != "" {
 		var err error
@@ -131,10 +133,30 @@ func putOptions(r *http.Request) (blocks.PutOptions, error) {
 			p.bad("wait", "want local, quorum or full")
 		}
 	}
-	switch o.Profile {
-	case "", "unixfs-v1-2025", "unixfs-v0-2015":
-	default:
-		p.bad("profile", "want unixfs-v1-2025 or unixfs-v0-2015")
-	}
+	return o
+}
+
+func putOptions(r *http.Request) (blocks.PutOptions, error) {
+	p := query(r, slices.Concat(putNames, []string{"profile", "chunk", "leaves", "cid_version"})...)
+	o := p.options()
+	o.Profile = p.oneOf("profile", "unixfs-v1-2025", "unixfs-v0-2015")
+	o.Chunk = int64(p.number("chunk", 1, blocks.MaxSize))
+	o.Leaves = blocks.Kinds(p.oneOf("leaves", string(blocks.LeavesRaw), string(blocks.LeavesDagPB)))
+	o.CIDs = blocks.Kinds(p.oneOf("cid_version", string(blocks.CIDv0), string(blocks.CIDv1)))
 	return o, p.err
+}
+
+// importOptions adds names to the parameters of an import.
+func importOptions(r *http.Request, names ...string) (*params, blocks.ImportOptions) {
+	p := query(r, slices.Concat(putNames, []string{"pin"}, names)...)
+	return p, blocks.ImportOptions{PutOptions: p.options(), NoPin: !p.flag("pin", true)}
+}
+
+// oneOf is one of a few words, or "".
+func (p *params) oneOf(name string, words ...string) string {
+	v := p.q.Get(name)
+	if v != "" && !slices.Contains(words, v) {
+		p.bad(name, "want "+strings.Join(words, " or "))
+	}
+	return v
 }

@@ -21,6 +21,9 @@ type Added struct {
 	Size  string `json:",omitempty"` // of all blocks under it
 }
 
+// maxLinks is how many children a parent in a file may be asked to have.
+const maxLinks = 16 << 10
+
 // adding is an add under way.
 type adding struct {
 	*call
@@ -92,52 +95,51 @@ func (a *adding) options() (wrap bool, err error) {
 			return false, err
 		}
 	}
-	a.o = blocks.PutOptions{Name: a.opts.Get("pin-name"), NoPin: !pin, HashOnly: hash}
-	a.o.Profile, err = a.profile()
-	return wrap, err
+	a.o = blocks.PutOptions{Name: a.opts.Get("pin-name"), Unpinned: !pin, HashOnly: hash}
+	return wrap, a.layout()
 }
 
-// profile is how files are to be cut, in the words of blocks.PutOptions.
-func (a *adding) profile() (string, error) {
-	version := a.opts.Get("cid-version")
-	profile := "unixfs-v1-2025"
-	switch version {
+// layout reads how files are to be cut.
+func (a *adding) layout() (err error) {
+	switch version := a.opts.Get("cid-version"); version {
 	case "0":
-		profile = "unixfs-v0-2015"
+		a.o.Profile = "unixfs-v0-2015"
 	case "", "1":
+		a.o.Profile = "unixfs-v1-2025"
 	default:
-		return "", refuse("cid-version %q: want 0 or 1", version)
+		return refuse("cid-version %q: want 0 or 1", version)
 	}
 	if h := a.opts.Get("hash"); h != "" && h != "sha2-256" {
-		return "", refuse("hash %q: this peer writes sha2-256", h)
+		return refuse("hash %q: this peer writes sha2-256", h)
 	}
-	var changes []string
 	if a.opts.Get("raw-leaves") != "" {
 		raw, err := a.flag("raw-leaves", true)
 		if err != nil {
-			return "", err
+			return err
 		}
-		changes = append(changes, "raw="+strconv.FormatBool(raw))
+		a.o.Leaves = blocks.LeavesDagPB
+		if raw {
+			a.o.Leaves = blocks.LeavesRaw
+		}
 	}
 	if text := a.opts.Get("chunker"); text != "" && text != "default" {
 		size, ok := strings.CutPrefix(text, "size-")
-		n, err := strconv.ParseInt(size, 10, 64)
-		if !ok || err != nil || n < 1 || n > blocks.MaxSize {
-			return "", refuse("chunker %q: this peer cuts files into pieces of one size: want size-N, N from 1 to %d", text, blocks.MaxSize)
+		a.o.Chunk, err = strconv.ParseInt(size, 10, 64)
+		if !ok || err != nil || a.o.Chunk < 1 || a.o.Chunk > blocks.MaxSize {
+			return refuse("chunker %q: this peer cuts files into pieces of one size: want size-N, N from 1 to %d", text, blocks.MaxSize)
 		}
-		changes = append(changes, "chunk="+strconv.FormatInt(n, 10))
 	}
-	if links, err := a.number("max-file-links", 0, 2); err != nil {
-		return "", err
-	} else if links > 0 {
-		changes = append(changes, "links="+strconv.FormatInt(links, 10))
+	links, err := a.number("max-file-links", 0, 2)
+	if err != nil || links > maxLinks {
+		return refuse("max-file-links %q: want 2 to %d", a.opts.Get("max-file-links"), maxLinks)
 	}
+	a.o.Links = int(links)
 	for _, name := range []string{"max-directory-links", "max-hamt-fanout"} {
 		if v := a.opts.Get(name); v != "" && v != "0" && !(name == "max-hamt-fanout" && v == "256") {
-			return "", refuse("%s: the profile %s decides when a directory is sharded", name, profile)
+			return refuse("%s: the profile %s decides when a directory is sharded", name, a.o.Profile)
 		}
 	}
-	return strings.Join(append([]string{profile}, changes...), "+"), nil
+	return nil
 }
 
 // top adds what it begins: a file, a tree, or all that is left in one directory.

@@ -126,7 +126,7 @@ func (s *Server) blockPut(c *call) error {
 			return err
 		}
 	}
-	if err := n.PutBlock(c, b, pin); err != nil {
+	if err := n.KeepBlock(c, b, pin); err != nil {
 		return err
 	}
 	return c.reply(BlockStat{b.Cid().String(), len(b.RawData())})

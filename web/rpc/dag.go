@@ -219,7 +219,7 @@ func (s *Server) dagPut(c *call) error {
 		return refuse("a block of more than %d bytes", blocks.MaxSize)
 	}
 	b := blocks.New(uint64(store), buf.Bytes())
-	if err := n.PutBlock(c, b, pin); err != nil {
+	if err := n.KeepBlock(c, b, pin); err != nil {
 		return err
 	}
 	return c.reply(struct{ Cid slash }{slashOf(b.Cid())})

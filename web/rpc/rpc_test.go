@@ -97,7 +97,7 @@ func (p *peer) keep(all iter.Seq2[blocks.Block, error], o blocks.PutOptions) (rc
 	if err := p.bs.AddBlocks(context.Background(), got); err != nil {
 		return rc, err
 	}
-	if !o.NoPin {
+	if !o.Unpinned {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.pins[rc.Root] = blocks.Pin{Root: rc.Root, Name: o.Name, Time: time.Now()}
@@ -106,7 +106,7 @@ func (p *peer) keep(all iter.Seq2[blocks.Block, error], o blocks.PutOptions) (rc
 }
 
 func (p *peer) Put(_ context.Context, r io.Reader, o blocks.PutOptions, _ func(blocks.Progress)) (blocks.Receipt, error) {
-	l, err := dag.Profile(o.Profile)
+	l, err := dag.LayoutOf(o)
 	if err != nil {
 		return blocks.Receipt{}, err
 	}
@@ -114,7 +114,7 @@ func (p *peer) Put(_ context.Context, r io.Reader, o blocks.PutOptions, _ func(b
 }
 
 func (p *peer) PutTree(_ context.Context, items iter.Seq2[blocks.Item, error], o blocks.PutOptions, _ func(blocks.Progress)) (blocks.Receipt, error) {
-	l, err := dag.Profile(o.Profile)
+	l, err := dag.LayoutOf(o)
 	if err != nil {
 		return blocks.Receipt{}, err
 	}
@@ -194,6 +194,9 @@ func (p *peer) Pin(ctx context.Context, path, name string, tell func(blocks.Prog
 	pin := blocks.Pin{Root: root, Name: name, Time: time.Now()}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if old, ok := p.pins[root]; ok && name == "" {
+		pin.Name = old.Name
+	}
 	p.pins[root] = pin
 	return pin, nil
 }

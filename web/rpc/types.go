@@ -26,8 +26,8 @@ type Importer interface {
 	// Import keeps the blocks of a CAR and pins its roots, if pin is set; blocks is how many there
 	// were. After an error nothing is left that was not there before.
 	Import(ctx context.Context, r io.Reader, pin bool) (roots []cid.Cid, blocks, bytes int64, err error)
-	// PutBlock keeps one block, which was checked, and pins it, if pin is set.
-	PutBlock(ctx context.Context, b blocks.Block, pin bool) error
+	// KeepBlock keeps one block, which was checked, and pins it, if pin is set.
+	KeepBlock(ctx context.Context, b blocks.Block, pin bool) error
 }
 
 // Key is a key that names are signed with.

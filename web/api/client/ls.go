@@ -108,7 +108,7 @@ func (c *Client) Pin(ctx context.Context, path, name string, tell func(blocks.Pr
 	}
 	defer res.Body.Close()
 	var last api.PinLine
-	if _, err := follow(res, tell, &last); err != nil {
+	if err := follow(res, tell, &last); err != nil {
 		return blocks.Pin{}, err
 	}
 	return last.Parse()

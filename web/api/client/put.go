@@ -30,45 +30,64 @@ func (c *Client) PutTree(ctx context.Context, tar io.Reader, o blocks.PutOptions
 }
 
 func (c *Client) put(ctx context.Context, kind string, r io.Reader, o blocks.PutOptions, tell func(blocks.Progress)) (blocks.Receipt, error) {
+	var last api.SummaryLine
+	var failed api.ErrorLine
+	answered, err := c.send(ctx, "/api/v1/put", kind, putQuery(o), r, tell, &last, &failed)
+	switch {
+	case err == nil:
+		return last.Parse()
+	case answered && failed.Receipt != nil:
+		receipt, bad := failed.Receipt.Parse()
+		if bad != nil {
+			return receipt, bad
+		}
+		return receipt, err
+	}
+	return blocks.Receipt{}, err
+}
+
+// send sends what r gives and reads the lines of the answer, the last into summary or failed.
+// answered is false when r failed.
+func (c *Client) send(ctx context.Context, path, kind string, q url.Values, r io.Reader, tell func(blocks.Progress), summary any, failed *api.ErrorLine) (answered bool, err error) {
 	src := &source{r: r}
 	defer src.stop()
 	header := http.Header{"Content-Type": {kind}, "Expect": {"100-continue"}}
-	res, err := c.do(ctx, call{method: http.MethodPost, path: "/api/v1/put", query: putQuery(o), header: header, body: src})
+	res, err := c.do(ctx, call{method: http.MethodPost, path: path, query: q, header: header, body: src})
 	if err == nil {
 		defer res.Body.Close()
-		var last api.SummaryLine
-		var receipt blocks.Receipt
-		receipt, err = follow(res, tell, &last)
-		switch {
-		case err == nil:
-			return last.Parse()
-		case src.failure() == nil:
-			return receipt, err
+		err = followLines(res, statusTo(tell), summary, failed)
+		if err == nil || src.failure() == nil {
+			return true, err
 		}
 	}
 	if own := src.failure(); own != nil { // it broke the connection
 		err = fmt.Errorf("client: put: %w", own)
 	}
-	return blocks.Receipt{}, err
+	return false, err
 }
 
-// follow reads the lines that answer a put or a pin, to the last, which is read into
-// summary. The receipt is that of an error.
-func follow(res *http.Response, tell func(blocks.Progress), summary any) (blocks.Receipt, error) {
-	return followLines(res, func(line json.RawMessage) error {
+// statusTo reads status lines of a put.
+func statusTo(tell func(blocks.Progress)) func(json.RawMessage) error {
+	return func(line json.RawMessage) error {
 		var s api.StatusLine
 		err := json.Unmarshal(line, &s)
 		if err == nil && tell != nil {
 			tell(s.Progress)
 		}
 		return err
-	}, summary)
+	}
 }
 
-// followLines is follow for any kind of status line.
-func followLines(res *http.Response, status func(json.RawMessage) error, summary any) (blocks.Receipt, error) {
+// follow reads the lines that answer a pin, to the last, which is read into summary.
+func follow(res *http.Response, tell func(blocks.Progress), summary any) error {
+	return followLines(res, statusTo(tell), summary, nil)
+}
+
+// followLines reads the lines of an answer with any kind of status line. An error line is
+// also left in failed, unless that is nil.
+func followLines(res *http.Response, status func(json.RawMessage) error, summary any, failed *api.ErrorLine) error {
 	if kind := res.Header.Get("Content-Type"); kind != "application/x-ndjson" {
-		return blocks.Receipt{}, stranger(res.StatusCode, "answers "+kind)
+		return stranger(res.StatusCode, "answers "+kind)
 	}
 	lines := json.NewDecoder(res.Body)
 	for {
@@ -84,32 +103,25 @@ func followLines(res *http.Response, status func(json.RawMessage) error, summary
 				err = status(line)
 			case api.LineSummary:
 				if err = json.Unmarshal(line, summary); err == nil {
-					return blocks.Receipt{}, nil
+					return nil
 				}
 			case api.LineError:
 				var e api.ErrorLine
 				if err = json.Unmarshal(line, &e); err == nil {
-					return short(e)
+					if failed != nil {
+						*failed = e
+					}
+					return &Error{Status: http.StatusOK, Code: e.Code, Title: e.Code, Detail: e.Message, Hint: e.Hint}
 				}
 			}
 		}
 		switch {
 		case err == io.EOF: //nolint:errorlint // Decode says EOF itself
-			return blocks.Receipt{}, fmt.Errorf("client: the answer has no end: %w", io.ErrUnexpectedEOF)
+			return fmt.Errorf("client: the answer has no end: %w", io.ErrUnexpectedEOF)
 		case err != nil:
-			return blocks.Receipt{}, fmt.Errorf("client: %w", err)
+			return fmt.Errorf("client: %w", err)
 		}
 	}
-}
-
-// short makes an error of a last line, with the receipt if it has one.
-func short(e api.ErrorLine) (receipt blocks.Receipt, err error) {
-	if e.Receipt != nil {
-		if receipt, err = e.Receipt.Parse(); err != nil {
-			return receipt, err
-		}
-	}
-	return receipt, &Error{Status: http.StatusOK, Code: e.Code, Title: e.Code, Detail: e.Message, Hint: e.Hint}
 }
 
 func putQuery(o blocks.PutOptions) url.Values {
@@ -124,6 +136,9 @@ func putQuery(o blocks.PutOptions) url.Values {
 	set("replicas", strconv.Itoa(o.Replicas), o.Replicas != 0)
 	set("expires", o.Expires.String(), o.Expires != 0)
 	set("profile", o.Profile, o.Profile != "")
+	set("chunk", strconv.FormatInt(o.Chunk, 10), o.Chunk != 0)
+	set("leaves", string(o.Leaves), o.Leaves != "")
+	set("cid_version", string(o.CIDs), o.CIDs != "")
 	set("announce", "true", o.Announce)
 	set("place", "false", o.NoPlace)
 	return q

@@ -49,13 +49,13 @@ func (c *Client) task(ctx context.Context, path string, q url.Values, tell func(
 		return err
 	}
 	defer res.Body.Close()
-	_, err = followLines(res, func(line json.RawMessage) error {
+	err = followLines(res, func(line json.RawMessage) error {
 		var s api.TaskLine
 		err := json.Unmarshal(line, &s)
 		if err == nil && tell != nil {
 			tell(s.Done)
 		}
 		return err
-	}, summary)
+	}, summary, nil)
 	return err
 }

@@ -176,10 +176,13 @@ type PutOptions struct {
 	Layout                 // what differs from the profile
 	Announce bool          // tell the listing topic
 	NoPlace  bool          // keep it here only, without a lease: nobody else will hold it
+	Unpinned bool          // as NoPlace, and without a pin: it may be forgotten when space is needed
+	HashOnly bool          // keep nothing, and say what the root would be
 }
 
 // Layout is what may be asked of the DAG of a file or a tree beside its profile. It changes the CID.
 type Layout struct {
+	Links  int   // children of a parent in a file; 0 is the profile's
 	Chunk  int64 // bytes of the file in a leaf, up to [MaxSize]; 0 is the profile's
 	Leaves Kinds // "" is the profile's, and raw when version 1 is asked for
 	CIDs   Kinds // "" is the profile's

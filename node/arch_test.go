@@ -32,9 +32,10 @@ var house = map[string]string{
 	"web/gateway":         "blocks",
 	"web/api":             "blocks",
 	"web/api/client":      "blocks web/api",
+	"web/rpc":             "blocks web/api",
 	"web/ui":              "",
 	"web":                 "web/api web/gateway web/ui",
-	"cmd/cairn":           "blocks node node/host web web/api web/api/client",
+	"cmd/cairn":           "blocks node node/host web web/api web/api/client web/rpc",
 
 	"blocks/replica/replicatest": "blocks blocks/blockstest blocks/replica blocks/wire dht/keyspace",
 }

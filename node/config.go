@@ -67,6 +67,8 @@ type APIConfig struct {
 	Listen      string   `toml:"listen"`
 	Hosts       []string `toml:"hosts" comment:"Host names besides loopback under which it may be called."`
 	OpenMetrics bool     `toml:"open_metrics" comment:"Whether /metrics may be read without the token."`
+	Kubo        bool     `toml:"kubo" comment:"Whether programs written for Kubo are answered: its RPC at /api/v0, and the Pinning Service API at /psa."`
+	KuboOpen    bool     `toml:"kubo_open" comment:"Whether programs of this machine may use /api/v0 without the token, as they do with Kubo. Everybody who has an account on it then can."`
 }
 
 // GatewayConfig says where files are served to browsers.
@@ -104,7 +106,7 @@ func DefaultConfig() Config {
 	return Config{
 		Network: NetworkConfig{Name: "main", Profile: ProfileLAN, Listen: []string{}, Bootstrap: []string{}},
 		Replica: ReplicaConfig{R: 5, Repair: true, Expires: Duration(180 * 24 * time.Hour)},
-		API:     APIConfig{Listen: "127.0.0.1:5101", Hosts: []string{}},
+		API:     APIConfig{Listen: "127.0.0.1:5101", Hosts: []string{}, Kubo: true},
 		Gateway: GatewayConfig{Enabled: true, Listen: "127.0.0.1:8180", Hosts: []string{}, Subdomains: []string{}, Sites: []string{}, Proxies: []string{}},
 		Log:     LogConfig{Level: "info", Format: "text"},
 	}

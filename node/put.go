@@ -66,6 +66,10 @@ func (n *Node) put(ctx context.Context, what content, o blocks.PutOptions, tell 
 		return rc, fmt.Errorf("put: %w", err)
 	}
 
+	if o.HashOnly {
+		return n.hash(ctx, what, o)
+	}
+
 	// Phase one: it is all here, on the disk, and we know its name.
 	// Until it is held or pinned another put that fails must not take it away again.
 	w, err := n.write(ctx, what, o) // blocks → local store
@@ -77,6 +81,10 @@ func (n *Node) put(ctx context.Context, what content, o blocks.PutOptions, tell 
 	pin := blocks.Pin{Root: w.root, Name: o.Name, Size: w.size, Blocks: len(w.hashes), Time: began}
 	rc.Root, rc.Name, rc.Size = pin.Root, pin.Name, pin.Size
 	rc.Blocks, rc.Target = pin.Blocks, o.Replicas
+	if o.Unpinned {
+		kept = true // nobody takes it away at once
+		return rc, nil
+	}
 	if o.NoPlace {
 		if err := n.ledger.Pin(ctx, pin); err != nil {
 			return rc, fmt.Errorf("put: %w", err)

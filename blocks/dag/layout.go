@@ -73,6 +73,9 @@ func LayoutOf(o blocks.PutOptions) (Layout, error) {
 	if o.Chunk != 0 {
 		l.ChunkSize = o.Chunk
 	}
+	if o.Links != 0 {
+		l.MaxLinks = o.Links
+	}
 	if l.ChunkSize < 1 || l.ChunkSize > blocks.MaxSize {
 		return l, fmt.Errorf("dag: chunks of %d bytes: want 1 to %d", l.ChunkSize, blocks.MaxSize)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/cairn-network/cairn/node"
 	"github.com/cairn-network/cairn/web"
 	"github.com/cairn-network/cairn/web/api"
+	"github.com/cairn-network/cairn/web/rpc"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -174,10 +175,10 @@ func metrics(n *node.Node) (*prometheus.Registry, http.Handler) {
 }
 
 // faces makes the two handlers of n.
-func faces(n *node.Node, srv *web.Server, home node.Home, cfg node.Config, door *api.Door, done <-chan struct{}, log logger) (apiFace, gatewayFace http.Handler, err error) {
+func faces(n *node.Node, srv *web.Server, home node.Home, cfg node.Config, door *api.Door, done <-chan struct{}, log logger) (apiFace, gatewayFace http.Handler, kubo *rpc.Server, err error) {
 	token, err := readLine(home.TokenFile())
 	if err != nil {
-		return nil, nil, fmt.Errorf("daemon: token: %w", err)
+		return nil, nil, nil, fmt.Errorf("daemon: token: %w", err)
 	}
 	reg, counted := metrics(n)
 	gatewayFace = web.Gateway(n.BlockService(), web.GatewayConfig{
@@ -185,12 +186,14 @@ func faces(n *node.Node, srv *web.Server, home node.Home, cfg node.Config, door 
 		Metrics: reg, FirstByte: n.FirstByte,
 		Caught: func(v any) { n.Caught(node.PartGateway); log.With("part", "web").Error("request panicked", "panic", v) },
 	})
-	apiFace = api.New(&face{n, srv.APIURL(), srv.GatewayURL()}, api.Config{
+	shown := &face{n, srv.APIURL(), srv.GatewayURL()}
+	kubo = rpc.New(shown, rpc.Config{Log: log.With("part", "api")})
+	apiFace = api.New(shown, api.Config{
 		Token: token, Hosts: cfg.API.Hosts, OpenMetrics: cfg.API.OpenMetrics, Metrics: counted,
-		Page: web.Page(srv.GatewayURL()), Door: door, Lab: labOf(n),
+		Page: web.Page(srv.GatewayURL()), Door: door, Lab: labOf(n), Mounts: mounts(kubo, cfg.API),
 		Done: done, Caught: func(any) { n.Caught(node.PartAPI) }, Log: log.With("part", "api"),
 	})
-	return apiFace, gatewayFace, nil
+	return apiFace, gatewayFace, kubo, nil
 }
 
 // serve opens the peer and its faces, and runs them until ctx is done.
@@ -207,7 +210,7 @@ func (p *program) serve(ctx context.Context, home node.Home, cfg node.Config, lo
 	defer srv.Close()
 	g, ctx := errgroup.WithContext(ctx)
 	door := &api.Door{}
-	apiFace, gatewayFace, err := faces(n, srv, home, cfg, door, ctx.Done(), log)
+	apiFace, gatewayFace, kubo, err := faces(n, srv, home, cfg, door, ctx.Done(), log)
 	if err != nil {
 		return err
 	}
@@ -216,6 +219,7 @@ func (p *program) serve(ctx context.Context, home node.Home, cfg node.Config, lo
 	}
 	defer func() { err = errors.Join(err, ignoreMissing(os.Remove(home.APIAddrFile()))) }()
 	g.Go(func() error { return n.Run(ctx) })
+	g.Go(func() error { return kubo.Run(ctx) })
 	g.Go(func() error { return srv.Run(ctx, apiFace, gatewayFace) })
 	g.Go(func() error { return supervised(ctx, srv.APIURL()) })
 	g.Go(func() error {

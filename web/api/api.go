@@ -19,6 +19,7 @@ type Config struct {
 	Done        <-chan struct{} // closed when the peer stops; ends puts whose client has left; nil: never
 	Caught      func(v any)     // told of a handler's panic, which costs one request its answer; nil: nobody is
 	Lab         Lab             // of a peer of a testnet; nil: its routes are not there
+	Mounts      []Mount         // what others answer behind the same guard
 	Timing      Timing
 	Log         *slog.Logger // nil discards
 }
@@ -90,6 +91,9 @@ func New(n Node, cfg Config) http.Handler {
 	}
 	for path, some := range methods {
 		mux.HandleFunc(path, s.notAllowed(some))
+	}
+	for _, m := range s.cfg.Mounts {
+		mux.Handle(m.Prefix, m.Serve)
 	}
 	mux.HandleFunc("/", s.elsewhere)
 	return s.guard(mux)

@@ -124,6 +124,10 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", `Bearer realm="cairn"`)
 	}
+	if m := s.mount(r); m != nil {
+		m.Fail(w, status, code, detail(err))
+		return
+	}
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(status)

@@ -63,6 +63,12 @@ func (s *server) admit(r *http.Request) error {
 	if from := r.Header.Values("Origin"); len(from) > 1 || len(from) == 1 && !sameOrigin(from[0], r.Host) {
 		return &refusal{http.StatusForbidden, CodeForbidden, "requests of other origins are not served", ""}
 	}
+	if m := s.mount(r); m != nil {
+		if s.may(m, r) {
+			return nil
+		}
+		return &refusal{http.StatusUnauthorized, CodeUnauthorized, "the token is missing or wrong", "send Authorization: Bearer with the token in the file api.token of this peer's home"}
+	}
 	if s.open(r) || s.ofPage(r) || s.token(r) || s.cookie(r) {
 		return nil
 	}

@@ -1,0 +1,199 @@
+package rpc
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/cairn-network/cairn/blocks"
+)
+
+// The kinds of entries, as UnixFS numbers them.
+const (
+	typeDir     = 1
+	typeFile    = 2
+	typeSymlink = 4
+)
+
+// Link is an entry of a directory.
+type Link struct {
+	Name   string
+	Hash   string
+	Size   uint64
+	Type   int32
+	Target string
+}
+
+// Object is a directory, or a file as the only entry of one without a name.
+type Object struct {
+	Hash  string // the path as it was asked for
+	Links []Link
+}
+
+// Objects is the answer of ls.
+type Objects struct{ Objects []Object }
+
+func linkOf(name string, e blocks.Entry) Link {
+	l := Link{Name: name, Hash: e.CID.String(), Size: uint64(max(e.Size, 0)), Target: e.Target}
+	switch e.Kind {
+	case blocks.KindDir:
+		l.Type, l.Size = typeDir, 0 // Kubo says nothing of what is below
+	case blocks.KindFile:
+		l.Type = typeFile
+	case blocks.KindSymlink:
+		l.Type = typeSymlink
+	case blocks.KindUnknown:
+	}
+	return l
+}
+
+func (s *Server) ls(c *call) error {
+	args, err := c.some("a path")
+	if err != nil {
+		return err
+	}
+	stream, err := c.flag("stream", false)
+	if err != nil {
+		return err
+	}
+	var all Objects
+	for _, arg := range args {
+		o := Object{Hash: arg, Links: []Link{}}
+		err := s.entries(c, arg, func(l Link) error {
+			if stream {
+				return c.line(Objects{[]Object{{Hash: arg, Links: []Link{l}}}})
+			}
+			c.moved()
+			o.Links = append(o.Links, l)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		all.Objects = append(all.Objects, o)
+	}
+	if stream {
+		c.head(false)
+		return nil
+	}
+	return c.reply(all)
+}
+
+// entries gives every entry of the directory p, or the file p itself.
+func (s *Server) entries(c *call, p string, give func(Link) error) error {
+	st, err := s.n.Stat(c, p)
+	if err != nil {
+		return err
+	}
+	if st.Kind != blocks.KindDir {
+		return give(linkOf("", blocks.Entry{CID: st.CID, Kind: st.Kind, Size: st.Size, Target: st.Target}))
+	}
+	for e, err := range s.n.List(c, p) {
+		if err != nil {
+			return err
+		}
+		if err := give(linkOf(e.Name, e)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// resolve says which immutable path a path leads to.
+func (s *Server) resolve(c *call) error {
+	arg, err := c.arg("a path")
+	if err != nil {
+		return err
+	}
+	root, err := c.root(arg)
+	if err != nil {
+		return err
+	}
+	return c.reply(struct{ Path string }{"/ipfs/" + root.String()})
+}
+
+// immutable takes a path of the mutable files that leads into /ipfs.
+func immutable(p string) (string, error) {
+	for _, ns := range []string{"/ipfs/", "/ipns/"} {
+		if strings.HasPrefix(p, ns) {
+			return p, nil
+		}
+	}
+	return "", lacking(fmt.Sprintf("%q: there are no mutable files here: give a path that begins with /ipfs/", p))
+}
+
+func (s *Server) filesStat(c *call) error {
+	arg, err := c.arg("a path")
+	if err != nil {
+		return err
+	}
+	p, err := immutable(arg)
+	if err != nil {
+		return err
+	}
+	st, err := s.n.Stat(c, p)
+	if err != nil {
+		return err
+	}
+	out := struct {
+		Hash           string
+		Size           int64
+		CumulativeSize int64
+		Blocks         int
+		Type           string
+	}{Hash: st.CID.String(), Size: st.Size, CumulativeSize: max(st.Total, st.Size), Type: "file"}
+	if st.Kind == blocks.KindDir {
+		out.Type, out.Size = "directory", 0
+	}
+	if links, err := s.links(c, st.CID); err == nil {
+		out.Blocks = len(links)
+	}
+	return c.reply(out)
+}
+
+func (s *Server) filesLs(c *call) error {
+	if len(c.args) == 0 {
+		c.args = []string{"/"}
+	}
+	arg, err := c.arg("a path")
+	if err != nil {
+		return err
+	}
+	p, err := immutable(arg)
+	if err != nil {
+		return err
+	}
+	type entry struct {
+		Name string
+		Type int
+		Size int64
+		Hash string
+	}
+	long, err1 := c.flag("long", false)
+	stream, err2 := c.flag("stream", false)
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	out := struct{ Entries []entry }{[]entry{}}
+	err = s.entries(c, p, func(l Link) error {
+		e := entry{Name: l.Name, Hash: l.Hash}
+		if long {
+			e.Size = int64(l.Size)
+		}
+		if l.Type == typeDir {
+			e.Type = 1
+		}
+		if e.Name == "" {
+			e.Name = p[strings.LastIndex(p, "/")+1:]
+		}
+		if stream {
+			return c.line(struct{ Entries []entry }{[]entry{e}})
+		}
+		out.Entries = append(out.Entries, e)
+		return nil
+	})
+	if err != nil || stream {
+		return err
+	}
+	return c.reply(out)
+}

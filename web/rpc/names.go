@@ -1,0 +1,170 @@
+package rpc
+
+import (
+	"errors"
+	"io"
+	"strings"
+)
+
+// maxKey is the largest key that is read, in bytes.
+const maxKey = 16 << 10
+
+func (s *Server) namer() (Namer, error) {
+	n, ok := s.n.(Namer)
+	if !ok {
+		return nil, lacking("this peer has no names and no keys for them")
+	}
+	return n, nil
+}
+
+// Named is a key as Kubo tells of it.
+type Named struct{ Name, Id string } //nolint:revive // Kubo's name
+
+func (s *Server) keyList(c *call) error {
+	n, err := s.namer()
+	if err != nil {
+		return err
+	}
+	keys, err := n.Keys(c)
+	if err != nil {
+		return err
+	}
+	out := struct{ Keys []Named }{[]Named{}}
+	for _, k := range keys {
+		out.Keys = append(out.Keys, Named{k.Name, k.ID})
+	}
+	return c.reply(out)
+}
+
+func (s *Server) keyGen(c *call) error {
+	n, err := s.namer()
+	if err != nil {
+		return err
+	}
+	name, err := c.arg("a name")
+	if err != nil {
+		return err
+	}
+	k, err := n.NewKey(c, name, c.opts.Get("type"))
+	if err != nil {
+		return err
+	}
+	return c.reply(Named{k.Name, k.ID})
+}
+
+func (s *Server) keyRm(c *call) error {
+	n, err := s.namer()
+	if err != nil {
+		return err
+	}
+	args, err := c.some("a name")
+	if err != nil {
+		return err
+	}
+	out := struct{ Keys []Named }{[]Named{}}
+	for _, name := range args {
+		k, err := n.RemoveKey(c, name)
+		if err != nil {
+			return err
+		}
+		out.Keys = append(out.Keys, Named{k.Name, k.ID})
+	}
+	return c.reply(out)
+}
+
+func (s *Server) keyExport(c *call) error {
+	n, err := s.namer()
+	if err != nil {
+		return err
+	}
+	name, err := c.arg("a name")
+	if err != nil {
+		return err
+	}
+	if f := c.opts.Get("format"); f != "" && f != "libp2p-protobuf-cleartext" {
+		return refuse("format %q: keys are given as libp2p-protobuf-cleartext", f)
+	}
+	data, err := n.ExportKey(c, name)
+	if err != nil {
+		return err
+	}
+	c.w.Header().Set("Content-Type", "application/octet-stream")
+	_, err = c.Write(data)
+	return err
+}
+
+func (s *Server) keyImport(c *call) error {
+	n, err := s.namer()
+	if err != nil {
+		return err
+	}
+	name, err := c.arg("a name")
+	if err != nil {
+		return err
+	}
+	if f := c.opts.Get("format"); f != "" && f != "libp2p-protobuf-cleartext" {
+		return refuse("format %q: keys are taken as libp2p-protobuf-cleartext", f)
+	}
+	f, err := c.file()
+	if err != nil {
+		return err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxKey))
+	if err != nil {
+		return err
+	}
+	k, err := n.ImportKey(c, name, data)
+	if err != nil {
+		return err
+	}
+	return c.reply(Named{k.Name, k.ID})
+}
+
+func (s *Server) namePublish(c *call) error {
+	n, err := s.namer()
+	if err != nil {
+		return err
+	}
+	p, err := c.arg("a path")
+	if err != nil {
+		return err
+	}
+	key := c.opts.Get("key")
+	if key == "" {
+		key = "self"
+	}
+	root, err := c.root(p) // what leads nowhere is not published
+	if err != nil {
+		return err
+	}
+	p = "/ipfs/" + root.String()
+	name, err := n.Publish(c, key, p, NameOptions{c.opts.Get("lifetime"), c.opts.Get("ttl")})
+	if err != nil {
+		return err
+	}
+	return c.reply(struct{ Name, Value string }{name, p})
+}
+
+func (s *Server) nameResolve(c *call) error {
+	n, err := s.namer()
+	if err != nil {
+		return err
+	}
+	if len(c.args) == 0 {
+		c.args = []string{s.n.ID().ID}
+	}
+	name, err1 := c.arg("a name")
+	stream, err2 := c.flag("stream", false)
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	p, err := n.ResolveName(c, strings.TrimPrefix(name, "/ipns/"))
+	if err != nil {
+		return err
+	}
+	out := struct{ Path string }{p}
+	if stream {
+		return c.line(out)
+	}
+	return c.reply(out)
+}

@@ -1,0 +1,102 @@
+// kubo-rpc-client and ipfs-car against the RPC of a daemon: node kubo.mjs URL TOKEN.
+// It says one line of JSON for each thing that worked, and fails at the first that did not.
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { create } from 'kubo-rpc-client'
+
+const [url, token] = process.argv.slice(2)
+const ipfs = create({ url: url + '/api/v0', headers: { authorization: `Bearer ${token}` }, timeout: 30_000 })
+const said = (did, more = {}) => process.stdout.write(JSON.stringify({ did, ...more }) + '\n')
+async function all (source) {
+  const out = []
+  for await (const one of source) out.push(one)
+  return out
+}
+const bytes = async source => Buffer.concat(await all(source))
+const big = Buffer.alloc(5 << 20, 'cairn ').map((b, i) => b ^ (i >> 11))
+const scratch = mkdtempSync(join(tmpdir(), 'cairn-clients-'))
+process.on('exit', () => rmSync(scratch, { recursive: true, force: true }))
+
+const me = await ipfs.id()
+assert.ok(me.addresses.length > 0 && me.publicKey.length > 0)
+said('id', { id: me.id.toString(), version: (await ipfs.version()).version })
+
+let last = 0
+const one = await ipfs.add({ path: 'big', content: big }, { progress: n => { last = n } })
+assert.equal(last, big.length)
+said('add', { cid: one.cid.toString(), size: one.size })
+
+const files = await all(ipfs.addAll([{ path: 'd/a b', content: 'hello' }, { path: 'd/sub/ü', content: big }], { cidVersion: 1 }))
+const root = files.at(-1)
+assert.deepEqual(files.map(f => f.path), ['d/a b', 'd/sub/ü', 'd/sub', 'd'])
+said('addAll', { cid: root.cid.toString() })
+const wrapped = await all(ipfs.addAll([{ path: 'x', content: '1' }, { path: 'y', content: '2' }], { wrapWithDirectory: true, pin: false }))
+assert.equal(wrapped.length, 3)
+const only = await ipfs.add(big, { onlyHash: true, cidVersion: 0, chunker: 'size-1000' })
+assert.match(only.cid.toString(), /^Qm/)
+said('add with options')
+await assert.rejects(ipfs.add('x', { trickle: true }), /trickle/)
+await assert.rejects(ipfs.cat('bafybeiexb3yvditptr7x2qevisbkqj4y2fyyezdgzcs7ridopv5dolpy/no').next(), /bad path|CID/)
+said('errors are told')
+
+assert.ok(big.equals(await bytes(ipfs.cat(one.cid))))
+assert.ok(big.subarray(1_000_000, 1_000_010).equals(await bytes(ipfs.cat(`${root.cid}/sub/ü`, { offset: 1_000_000, length: 10 }))))
+said('cat', { bytes: big.length })
+assert.ok((await bytes(ipfs.get(root.cid))).includes('hello'))
+said('get')
+assert.deepEqual((await all(ipfs.ls(root.cid))).map(e => [e.name, e.type]), [['a b', 'file'], ['sub', 'dir']])
+said('ls')
+assert.ok((await all(ipfs.refs(root.cid, { recursive: true, unique: true }))).length >= 3)
+said('refs')
+
+assert.ok((await all(ipfs.pin.ls())).some(p => p.cid.equals(root.cid)))
+await ipfs.pin.rm(root.cid)
+await assert.rejects(ipfs.pin.rm(root.cid), /not pinned/)
+await ipfs.pin.add(root.cid)
+assert.equal((await all(ipfs.pin.ls({ paths: root.cid }))).length, 1)
+said('pin')
+
+assert.equal((await ipfs.block.stat(root.cid)).cid.toString(), root.cid.toString())
+assert.ok((await ipfs.block.get(root.cid)).length > 0)
+assert.equal((await ipfs.dag.get(root.cid)).value.Links.length, 2)
+assert.equal((await ipfs.dag.resolve(`${root.cid}/sub/ü`)).remainderPath ?? '', '')
+said('block and dag')
+assert.equal((await ipfs.files.stat(`/ipfs/${root.cid}`)).type, 'directory')
+assert.equal((await all(ipfs.files.ls(`/ipfs/${root.cid}`))).length, 2)
+await assert.rejects(ipfs.files.mkdir('/x'), /no command/)
+said('files')
+assert.equal(await ipfs.resolve(`/ipfs/${root.cid}`), `/ipfs/${root.cid}`)
+assert.ok(Array.isArray(await ipfs.swarm.peers()))
+assert.ok((await ipfs.repo.stat()).numObjects > 0n)
+await all(ipfs.repo.gc())
+said('resolve, swarm and repo')
+
+// What we export ipfs-car reads, checks and unpacks; the root it makes of the same bytes is ours.
+const car = join(scratch, 'd.car')
+writeFileSync(car, await bytes(ipfs.dag.export(root.cid)))
+const tool = (...args) => execFileSync(process.execPath, [new URL('node_modules/ipfs-car/bin.js', import.meta.url).pathname, ...args]).toString().trim()
+assert.equal(tool('roots', car), root.cid.toString())
+tool('unpack', car, '--output', join(scratch, 'out'))
+assert.ok(big.equals(readFileSync(join(scratch, 'out', 'sub', 'ü'))))
+said('ipfs-car unpacks what dag.export gives', { bytes: readFileSync(car).length })
+
+try { // a peer that takes the blocks of others
+  writeFileSync(join(scratch, 'plain'), big)
+  tool('pack', join(scratch, 'plain'), '--no-wrap', '--output', join(scratch, 'plain.car'))
+  const roots = await all(ipfs.dag.import([readFileSync(join(scratch, 'plain.car'))]))
+  assert.equal(roots[0].root.cid.toString(), tool('roots', join(scratch, 'plain.car')))
+  assert.ok(big.equals(await bytes(ipfs.cat(roots[0].root.cid))))
+  said('dag.import takes what ipfs-car packs')
+  const node = await ipfs.dag.put({ link: root.cid, n: 1 })
+  assert.equal((await ipfs.dag.get(node, { path: '/n' })).value, 1)
+  const block = await ipfs.block.put(new TextEncoder().encode('block'))
+  assert.equal(Buffer.from(await ipfs.block.get(block)).toString(), 'block')
+  said('dag.put and block.put')
+} catch (err) {
+  if (!/takes no blocks/.test(err.message)) throw err
+  said('no import here')
+}
+said('all')

@@ -83,6 +83,7 @@ their CID; 130 interrupted. Any other is a failure.`,
 		p.swarmCmd(), p.bootstrapCmd(), p.idCmd(), p.updatesCmd(), p.uiCmd(), p.versionCmd(), p.testnetCmd())
 	root.AddCommand(p.initCmd(), p.configCmd(), p.pathsCmd(), p.doctorCmd(), p.completionCmd())
 	root.AddCommand(p.lsCmd(), p.statCmd(), p.rmCmd(), p.pinCmd(), p.leaseCmd(), p.withdrawCmd(), p.repoCmd(), p.benchCmd())
+	root.AddCommand(p.keyCmd(), p.nameCmd())
 	if err := p.complete(root); err != nil {
 		panic("cairn: " + err.Error()) // two completions of one flag
 	}

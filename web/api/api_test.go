@@ -31,6 +31,7 @@ type fake struct {
 	updates func(ctx context.Context) iter.Seq2[api.Update, error]
 	trees
 	api.Repo
+	api.Names
 	full  error // no room
 	state string
 }

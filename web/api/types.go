@@ -56,6 +56,7 @@ type Node interface {
 	// Updates yields announcements as they are heard, until ctx is done.
 	Updates(ctx context.Context) iter.Seq2[Update, error]
 	Repo
+	Names
 }
 
 // File is an open file: its bytes are fetched as they are read.

@@ -42,6 +42,7 @@ type fake struct {
 	got   chan []byte
 	trees // see tree_test.go
 	repo  // see repo_test.go
+	names // see names_test.go
 }
 
 func (f *fake) Put(_ context.Context, r io.Reader, _ blocks.PutOptions, tell func(blocks.Progress)) (blocks.Receipt, error) {

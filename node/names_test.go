@@ -107,6 +107,10 @@ func TestANameOutlivesThePeerThatPublishedIt(t *testing.T) {
 		if done.Peers < 3 || !done.DHT || time.Until(done.Expires) < 24*time.Hour {
 			t.Errorf("published %+v: want at least 3 peers, the DHT, and the lease's life", done)
 		}
+		pem, err := w.Nodes[0].Keys().Export("site")
+		if err != nil {
+			t.Fatal(err)
+		}
 		w.Kill(0)
 		time.Sleep(time.Minute)
 		for i := range 7 {
@@ -124,6 +128,22 @@ func TestANameOutlivesThePeerThatPublishedIt(t *testing.T) {
 			if err != nil || !bytes.Equal(got, body) {
 				t.Errorf("%s: %d bytes, %v", path, len(got), err)
 			}
+		}
+		// A key from a backup, where nothing is remembered of what was published.
+		if _, err := w.Nodes[6].Keys().Import("restored", pem); err != nil {
+			t.Fatal(err)
+		}
+		if again, err := w.Nodes[6].PublishName(ctx, "restored", put.Root.String(), blocks.NameOptions{}); err != nil || again.Seq != 3 || again.Was != 2 {
+			t.Errorf("from a backup: %+v, %v; want number 3", again, err)
+		}
+		if who, err := w.Nodes[5].Routing().Providers(ctx, put.Root); err != nil || len(who) < 3 || len(who[0].Addrs) == 0 {
+			t.Errorf("providers %v, %v", who, err)
+		}
+		if who, err := w.Nodes[5].Routing().Closest(ctx, put.Root); err != nil || len(who) != 7 {
+			t.Errorf("closest %v, %v", who, err)
+		}
+		if who, err := w.Nodes[5].Routing().Peer(ctx, w.Hosts[2].ID()); err != nil || len(who.Addrs) == 0 {
+			t.Errorf("peer %v, %v", who, err)
 		}
 		if h, err := w.Nodes[3].Health(ctx, "/ipns/"+done.Name, false); err != nil || h.Root != put.Root {
 			t.Errorf("health through a name: %+v, %v", h, err)

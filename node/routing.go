@@ -23,7 +23,8 @@ type Routing struct{ n *Node }
 func (n *Node) Routing() Routing { return Routing{n} }
 
 // Providers gives who has c: those that have just proved it, then those that merely read
-// it, then those that have left a record. Nobody is no error.
+// it, then those that have left a record. When the proofs did not come in time those come
+// first who should have it. Nobody is no error.
 func (r Routing) Providers(ctx context.Context, c cid.Cid) (out []peer.AddrInfo, err error) {
 	proof, cancel := context.WithTimeout(ctx, routeProof)
 	defer cancel()
@@ -41,6 +42,10 @@ func (r Routing) Providers(ctx context.Context, c cid.Cid) (out []peer.AddrInfo,
 				ids = append(ids, a.Peer)
 			}
 		}
+	}
+	if err != nil {
+		likely, _, _ := r.n.router.Closest(ctx, c.Hash(), r.n.cfg.Replica.R) // nobody: the records must do
+		ids = append(ids, likely...)
 	}
 	recorded, recErr := r.n.router.Providers(ctx, c.Hash(), routeRecords)
 	ids = append(ids, recorded...)

@@ -311,7 +311,7 @@ func TestNamesConvergeAfterAPartition(t *testing.T) {
 
 func TestAWatchHearsOfAChangeAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := nodetest.New(t, 6, nodetest.Config())
+		w := nodetest.New(t, 14, nodetest.Config())
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		info, err := w.Nodes[0].Keys().Generate("site")
@@ -322,7 +322,7 @@ func TestAWatchHearsOfAChangeAtOnce(t *testing.T) {
 		var g sync.WaitGroup
 		defer g.Wait()
 		defer cancel()
-		for i := range w.Nodes {
+		for i := range w.Nodes { // most of them keep no record of it
 			g.Go(func() {
 				for r, err := range w.Nodes[i].WatchName(ctx, info.Name) {
 					if err != nil {

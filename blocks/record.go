@@ -14,7 +14,7 @@ type RecordKind uint8
 // The kinds of records.
 const (
 	LeaseRecord RecordKind = 1 // key LeaseID.Key, value Lease.Marshal
-	NameRecord  RecordKind = 2 // kept for signed names; no validator is registered yet
+	NameRecord  RecordKind = 2 // key and value: package names
 )
 
 // MaxRecord is the limit of a record's value in bytes.

@@ -19,8 +19,9 @@
 //
 // [New] starts kad-dht, which runs goroutines of its own, and answers the view
 // protocol on libp2p's, both until [Router.Close]; the Router's own are those of
-// [Router.Run]. What it does not do: it keeps no
-// values, only hints of who has what (provide.go), and it promises no peer's honesty.
+// [Router.Run]. What it does not do: it
+// relies on nothing that it keeps, hints of who has what (provide.go) and values for
+// strangers (values.go), and it promises no peer's honesty.
 package dht
 
 import (
@@ -38,6 +39,7 @@ import (
 	dssync "github.com/ipfs/go-datastore/sync"
 	kad "github.com/libp2p/go-libp2p-kad-dht"
 	"github.com/libp2p/go-libp2p-kad-dht/amino"
+	record "github.com/libp2p/go-libp2p-record"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -71,6 +73,7 @@ type Config struct {
 	Neighbours int                             // closest members whose connections are kept; 0 is 10
 	Retry      time.Duration                   // between two tries of the bootstrap peers while alone; 0 is 30 s
 	Free       func() (free int64, known bool) // bytes that this peer would take, 0 or less is full; nil says nothing of it
+	Values     map[string]record.Validator     // judges of the values that are kept for others, by namespace; nil: none are
 	Log        *slog.Logger                    // nil discards
 }
 
@@ -148,8 +151,8 @@ type Router struct {
 func New(h host.Host, cfg Config) (*Router, error) {
 	cfg = cfg.withDefaults()
 	records := &bounded{Batching: dssync.MutexWrap(ds.NewMapDatastore()), most: maxRecords}
-	opts := []kad.Option{kad.ProtocolPrefix(cfg.prefix()), kad.BootstrapPeers(cfg.Bootstrap...),
-		kad.DisableValues(), kad.Datastore(records)}
+	opts := []kad.Option{kad.ProtocolPrefix(cfg.prefix()), kad.BootstrapPeers(cfg.Bootstrap...), kad.Datastore(records)}
+	opts = append(opts, values(cfg.Values)...)
 	if cfg.Private {
 		opts = append(opts, kad.Mode(kad.ModeServer), kad.AddressFilter(nil))
 	} else {

@@ -16,8 +16,7 @@ import (
 // this peer or from their holders, each checked on its way in. ctx governs all that.
 func (n *Node) Get(ctx context.Context, path string) (*File, error) {
 	opened := time.Now()
-	ctx = under(ctx, path)
-	root, err := n.Resolve(ctx, path) // path → root
+	ctx, root, err := n.at(ctx, path) // path → root
 	if err != nil {
 		return nil, fmt.Errorf("get: %w", err)
 	}
@@ -35,8 +34,7 @@ func (n *Node) Get(ctx context.Context, path string) (*File, error) {
 // for their parents alone.
 func (n *Node) Leaves(ctx context.Context, path string) iter.Seq2[blocks.Leaf, error] {
 	return func(yield func(blocks.Leaf, error) bool) {
-		ctx := under(ctx, path)
-		root, err := n.Resolve(ctx, path)
+		ctx, root, err := n.at(ctx, path)
 		if err != nil {
 			yield(blocks.Leaf{}, fmt.Errorf("leaves: %w", err))
 			return
@@ -64,12 +62,24 @@ func under(ctx context.Context, path string) context.Context {
 }
 
 // Resolve gives the CID that path names, through the directories on the way.
+// A path may begin with a name, which is followed as [Node.NameSystem] does.
 func (n *Node) Resolve(ctx context.Context, path string) (cid.Cid, error) {
+	_, c, err := n.at(ctx, path)
+	return c, err
+}
+
+// at is Resolve, and notes in the context which root path begins with.
+func (n *Node) at(ctx context.Context, path string) (context.Context, cid.Cid, error) {
+	ctx, path, err := n.follow(ctx, path)
+	if err != nil {
+		return ctx, cid.Undef, err
+	}
 	root, segments, err := dag.ParsePath(path)
 	if err != nil || len(segments) == 0 {
-		return root, err
+		return ctx, root, err
 	}
-	return dag.Resolve(ctx, n.nodes(ctx), root, segments)
+	c, err := dag.Resolve(ctx, n.nodes(ctx), root, segments)
+	return ctx, c, err
 }
 
 // notDir says of a path that is listed and is no directory what is wrong with it.

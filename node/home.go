@@ -59,6 +59,9 @@ func (h Home) VersionFile() string { return filepath.Join(h.Data, "version") }
 // Blocks is the directory of the block store.
 func (h Home) Blocks() string { return filepath.Join(h.Data, "blocks") }
 
+// Keys is the directory of the keys of names.
+func (h Home) Keys() string { return filepath.Join(h.Data, "keys") }
+
 // APIAddrFile holds the URL of the API while a daemon serves it.
 func (h Home) APIAddrFile() string { return filepath.Join(h.State, "api.addr") }
 

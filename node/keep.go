@@ -37,8 +37,7 @@ const maxChecked = 1 << 20
 // now. detail fills in each block's holders. Somebody must have the inner blocks
 // for them to be walked: if not, the error says which one is missing.
 func (n *Node) Health(ctx context.Context, path string, detail bool) (blocks.Health, error) {
-	ctx = under(ctx, path)
-	root, err := n.Resolve(ctx, path)
+	ctx, root, err := n.at(ctx, path)
 	if err != nil {
 		return blocks.Health{}, fmt.Errorf("health: %w", err)
 	}

@@ -7,6 +7,7 @@
 //	lease.go how long others keep it: renewed by itself, renewed, withdrawn
 //	car.go   CARs and single blocks in, kept as a put is, and out
 //	pin.go   what its owner wants kept here: list, stat, pin, unpin
+//	names.go what a key's name stands for: publish, resolve; namerun.go: watch, publish again
 //	run.go   what goes on by itself, for as long as the peer lives
 //
 // config.go, home.go and identity.go are what its owner chose and what it is; a
@@ -26,6 +27,7 @@ import (
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/blocks/disk"
 	"github.com/cairn-network/cairn/blocks/fetch"
+	"github.com/cairn-network/cairn/blocks/names"
 	"github.com/cairn-network/cairn/blocks/pins"
 	"github.com/cairn-network/cairn/blocks/replica"
 	"github.com/cairn-network/cairn/blocks/wire"
@@ -61,6 +63,7 @@ type Node struct {
 	bus    *pubsub.Bus
 	set    *replica.Set
 	recs   *replica.Records // nil: none are kept
+	names  *naming
 	blocks blockservice.BlockService
 	fetch  *fetch.Fetcher
 	record *provider
@@ -83,7 +86,8 @@ type Parts struct {
 	Store  blocks.Store
 	Ledger blocks.Ledger
 
-	Records blocks.RecordStore // nil keeps no records: no lease is renewed or withdrawn
+	Records blocks.RecordStore // nil keeps no records: no lease is renewed or withdrawn, and there are no names
+	Keys    *Keys              // of names; nil: Key alone, and what is made later, in memory
 
 	Disk  Disk                                 // what Store is on; nil is in memory
 	Usage func(context.Context) (int64, error) // bytes of the disk that Store takes; nil is not known
@@ -136,7 +140,11 @@ func Open(ctx context.Context, h Home, cfg Config, log *slog.Logger) (_ *Node, e
 		return nil, fmt.Errorf("node: %w", err)
 	}
 	stop = append(stop, lh.Close)
-	n, err := New(ctx, Parts{Key: key, Host: lh, Store: st, Ledger: st, Records: st, Disk: st, Usage: st.Usage, Line: line, Peers: h.PeersFile()}, cfg, log)
+	keys, err := OpenKeys(h.Keys(), key)
+	if err != nil {
+		return nil, err
+	}
+	n, err := New(ctx, Parts{Keys: keys, Key: key, Host: lh, Store: st, Ledger: st, Records: st, Disk: st, Usage: st.Usage, Line: line, Peers: h.PeersFile()}, cfg, log)
 	if err != nil {
 		return nil, err
 	}
@@ -161,6 +169,14 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 			err = errors.Join(err, n.Close())
 		}
 	}()
+	if p.Keys == nil {
+		if p.Keys, err = OpenKeys("", p.Key); err != nil {
+			return nil, err
+		}
+	}
+	if n.names, err = n.newNaming(p.Keys, log.With("part", "names")); err != nil {
+		return nil, err
+	}
 	boot, err := bootstrap(cfg.Network.Bootstrap)
 	if err != nil {
 		return nil, err
@@ -187,14 +203,14 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 			used, limit := s.Space()
 			return limit - used, limit > 0
 		},
-		Neighbours: 2 * cfg.Replica.R, Retry: retry(t), Log: log.With("part", "dht"),
+		Neighbours: 2 * cfg.Replica.R, Retry: retry(t), Values: nameJudges(), Log: log.With("part", "dht"),
 	})
 	if err != nil {
 		return nil, err
 	}
 	n.stop = append(n.stop, n.router.Close)
 	n.bus, err = pubsub.New(ctx, p.Host, p.Key, pubsub.Config{
-		Network: cfg.Network.Name, Local: cfg.private(), Log: log.With("part", "pubsub"),
+		Network: cfg.Network.Name, Local: cfg.private(), Record: n.nameNews, Log: log.With("part", "pubsub"),
 	})
 	if err != nil {
 		return nil, err
@@ -204,8 +220,8 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 	client := wire.NewClient(p.Host, speak)
 	if p.Records != nil {
 		n.recs = replica.NewRecords(self, p.Records, n.router, client, replica.RecordsConfig{
-			Kinds: map[blocks.RecordKind]replica.Validator{blocks.LeaseRecord: replica.ValidLease},
-			News:  replica.LeaseNews(p.Ledger), Every: t.Records, Log: log.With("part", "replica"),
+			Kinds: map[blocks.RecordKind]replica.Validator{blocks.LeaseRecord: replica.ValidLease, blocks.NameRecord: names.Valid},
+			News:  n.newsOf(p.Ledger), Every: t.Records, Log: log.With("part", "replica"),
 		})
 		speak.Records = n.recs
 	}

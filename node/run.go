@@ -18,8 +18,10 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Go(func() error { return n.tidy(ctx) })       // forgets what was read longest ago
 	g.Go(func() error { return n.relieve(ctx) })    // forgets what leases held that are over, for others who need the space
 	if n.recs != nil {
-		g.Go(func() error { return n.recs.Run(ctx) }) // keeps small signed records level among their keepers
-		g.Go(func() error { return n.renewing(ctx) }) // renews the leases of what is pinned here
+		g.Go(func() error { return n.recs.Run(ctx) })  // keeps small signed records level among their keepers
+		g.Go(func() error { return n.renewing(ctx) })  // renews the leases of what is pinned here
+		g.Go(func() error { return n.republish(ctx) }) // renews the records of the names of the keys here
+		g.Go(func() error { return n.gossip(ctx) })    // passes on what is new of names
 	}
 	if n.mender != nil {
 		g.Go(func() error { return n.mender.run(ctx) }) // brings what was read to holders that lacked it

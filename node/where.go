@@ -13,8 +13,7 @@ import (
 // Where says of the block that path names what those answered who should have it, when
 // they were asked just now to prove it.
 func (n *Node) Where(ctx context.Context, path string) (blocks.Where, error) {
-	ctx = under(ctx, path)
-	root, err := n.Resolve(ctx, path)
+	ctx, root, err := n.at(ctx, path)
 	if err != nil {
 		return blocks.Where{}, fmt.Errorf("where: %w", err)
 	}
@@ -36,8 +35,7 @@ func (n *Node) whereIs(ctx context.Context, c cid.Cid) (blocks.Where, error) {
 // Why says why what is under path cannot be read, or is short of copies: the first block
 // that nobody has, or the one with the fewest copies, and what was answered of it.
 func (n *Node) Why(ctx context.Context, path string) (blocks.Why, error) {
-	ctx = under(ctx, path)
-	root, err := n.Resolve(ctx, path)
+	ctx, root, err := n.at(ctx, path)
 	if gone := new(blocks.MissError); errors.As(err, &gone) {
 		return n.gone(ctx, gone.CID, gone)
 	}
@@ -87,8 +85,7 @@ func (n *Node) gone(ctx context.Context, root cid.Cid, miss *blocks.MissError) (
 // each block, and a lease that says how many copies there are to be: without one the
 // error is [blocks.ErrNoLease].
 func (n *Node) Restore(ctx context.Context, path string, tell func(blocks.Done)) (blocks.Restored, error) {
-	ctx = under(ctx, path)
-	root, err := n.Resolve(ctx, path)
+	ctx, root, err := n.at(ctx, path)
 	if err != nil {
 		return blocks.Restored{}, fmt.Errorf("repair: %w", err)
 	}

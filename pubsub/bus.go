@@ -22,7 +22,7 @@ import (
 var ErrClosed = errors.New("pubsub: closed")
 
 const (
-	maxSubscriptions = 100 // in one message of a peer; it needs one
+	maxSubscriptions = 100 // in one message of a peer, which says all of them when it connects
 	queue            = 256 // messages that wait for validation; more are dropped without blame
 )
 
@@ -39,6 +39,8 @@ type Config struct {
 	// Life is how long after it was published an update may still be heard. 0 means
 	// one hour, which forgives that much of a listener's clock; [MaxLife] is the most.
 	Life time.Duration
+	// Record judges records, see [Bus.Follow]. nil carries none.
+	Record RecordJudge
 	// Log is told what was refused and why, at debug. nil means nobody is.
 	Log *slog.Logger
 }
@@ -65,6 +67,11 @@ type Bus struct {
 	self  peer.ID
 	topic *gossip.Topic
 	sub   *gossip.Subscription
+
+	gossip  *gossip.PubSub
+	subs    *filter
+	records joined
+
 	judge *validator
 	hears readers
 	mesh  mesh
@@ -106,16 +113,18 @@ func open(ctx context.Context, h host.Host, key crypto.PrivKey, cfg Config,
 	}
 	ctx, stop := context.WithCancel(ctx)
 	b := &Bus{
-		cfg:   cfg,
-		key:   key,
-		self:  self,
-		judge: newValidator(Topic(cfg.Network), cfg.MaxMessage),
-		hears: readers{all: map[*reader]struct{}{}},
-		mesh:  mesh{peers: map[peer.ID]struct{}{}},
-		stop:  stop,
-		done:  ctx.Done(),
-		turn:  make(chan struct{}, 1),
+		cfg:     cfg,
+		key:     key,
+		self:    self,
+		judge:   newValidator(Topic(cfg.Network), cfg.MaxMessage),
+		hears:   readers{all: map[*reader]struct{}{}},
+		subs:    &filter{topic: Topic(cfg.Network), records: cfg.Record != nil, followed: map[peer.ID]map[string]struct{}{}},
+		records: joined{all: map[string]*room{}},
+		stop:    stop,
+		done:    ctx.Done(),
+		turn:    make(chan struct{}, 1),
 	}
+	b.mesh = mesh{topic: Topic(cfg.Network), gone: b.subs.drop, peers: map[peer.ID]struct{}{}}
 	if err := b.join(ctx, h, guard(func(ctx context.Context, from peer.ID, m *gossip.Message) gossip.ValidationResult {
 		return validate(b, ctx, from, m)
 	}, b.caught), more); err != nil {
@@ -131,6 +140,7 @@ func (b *Bus) join(ctx context.Context, h host.Host, validate gossip.ValidatorEx
 	if err != nil {
 		return err
 	}
+	b.gossip = ps
 	// Inline and by one worker, so that the updates of one author stay in order.
 	if err := ps.RegisterTopicValidator(topic, validate, gossip.WithValidatorInline(true)); err != nil {
 		return fmt.Errorf("validator: %w", err)
@@ -171,8 +181,7 @@ func (b *Bus) options(topic string) []gossip.Option {
 		gossip.WithMaxControlMessageSize(room),
 		gossip.WithValidateWorkers(1),
 		gossip.WithValidateQueueSize(queue),
-		gossip.WithSubscriptionFilter(gossip.WrapLimitSubscriptionFilter(
-			gossip.NewAllowlistSubscriptionFilter(topic), maxSubscriptions)),
+		gossip.WithSubscriptionFilter(b.subs),
 		gossip.WithPeerScore(scoring(topic, b.cfg.Local)),
 		gossip.WithFloodPublish(true),
 		gossip.WithPeerExchange(false),

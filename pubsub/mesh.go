@@ -9,8 +9,11 @@ import (
 )
 
 // mesh counts the peers in our mesh. Gossipsub tells of them only to a tracer.
-// There is one topic, so a peer is in it or not.
+// Only the topic of updates counts.
 type mesh struct {
+	topic string
+	gone  func(peer.ID) // told of who has gone
+
 	mu    sync.Mutex
 	peers map[peer.ID]struct{} // guarded by mu
 }
@@ -29,14 +32,25 @@ func (m *mesh) drop(p peer.ID) {
 	delete(m.peers, p)
 }
 
-func (m *mesh) Graft(p peer.ID, _ string) {
+func (m *mesh) Graft(p peer.ID, topic string) {
+	if topic != m.topic {
+		return
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.peers[p] = struct{}{}
 }
 
-func (m *mesh) Prune(p peer.ID, _ string)        { m.drop(p) }
-func (m *mesh) OnClosedOutboundStream(p peer.ID) { m.drop(p) }
+func (m *mesh) Prune(p peer.ID, topic string) {
+	if topic == m.topic {
+		m.drop(p)
+	}
+}
+
+func (m *mesh) OnClosedOutboundStream(p peer.ID) {
+	m.drop(p)
+	m.gone(p)
+}
 
 // What else a tracer is told is of no use here.
 

@@ -233,6 +233,7 @@ func (r *Records) Show(ctx context.Context, kind blocks.RecordKind, key mh.Multi
 // Written says who has a record after a [Records.Put].
 type Written struct {
 	Keepers int // of the R closest members, this one included, those that have it on the disk
+	Others  int // of those, all but this one
 	Of      int // R, or all there are
 }
 
@@ -258,7 +259,10 @@ func (r *Records) Put(ctx context.Context, rec blocks.Record) (w Written, newer 
 	}
 	w.Of = len(near)
 	has, best := r.bring(ctx, rec, j, near)
-	w.Keepers = len(has)
+	w.Keepers, w.Others = len(has), len(has)
+	if slices.Contains(has, r.self) {
+		w.Others--
+	}
 	if !bytes.Equal(best.value, rec.Value) {
 		return w, best.value, ErrOlder
 	}
@@ -320,16 +324,30 @@ func (r *Records) bring(ctx context.Context, rec blocks.Record, j judged, to []p
 // winner, and brings it to those who had less. blocks.IsNotFound holds for the error when
 // every one of them has answered that it has none.
 func (r *Records) Get(ctx context.Context, kind blocks.RecordKind, key mh.Multihash) ([]byte, error) {
+	seen, err := r.Look(ctx, kind, key)
+	return seen.Value, err
+}
+
+// Seen is what the keepers of a record have shown.
+type Seen struct {
+	Value  []byte   // the winner
+	Rivals [][]byte // good values with the winner's sequence number that lost to it
+	Asked  int      // members that answered, this one included
+}
+
+// Look is [Records.Get], and says what else was seen. Seen.Asked counts in an error too.
+func (r *Records) Look(ctx context.Context, kind blocks.RecordKind, key mh.Multihash) (seen Seen, err error) {
 	best, found, err := r.standing(ctx, kind, key)
 	if err != nil {
-		return nil, fmt.Errorf("replica: get record: %w", err)
+		return seen, fmt.Errorf("replica: get record: %w", err)
 	}
 	near, err := r.near(ctx, key, r.cfg.R)
 	if err != nil && !found {
-		return nil, fmt.Errorf("replica: get record: %w", err)
+		return seen, fmt.Errorf("replica: get record: %w", err)
 	}
 	var mu sync.Mutex // guards what follows
 	got := map[peer.ID][]byte{}
+	var good []judged
 	var errs []error
 	r.all(near, func(p peer.ID) {
 		if p == r.self {
@@ -352,19 +370,34 @@ func (r *Records) Get(ctx context.Context, kind blocks.RecordKind, key mh.Multih
 			return
 		}
 		got[p] = value
+		if found {
+			good = append(good, best)
+		}
+		good = append(good, j)
 		if !found || j.wins(best) {
 			best, found = j, true
 		}
 	})
+	seen.Asked = len(got)
+	if slices.Contains(near, r.self) {
+		seen.Asked++
+	}
 	if !found {
 		if len(errs) > 0 {
-			return nil, fmt.Errorf("replica: get record: %w", errors.Join(errs...))
+			return seen, fmt.Errorf("replica: get record: %w", errors.Join(errs...))
 		}
-		return nil, fmt.Errorf("replica: get record: %w", blocks.NotFound(blocks.Key(key)))
+		return seen, fmt.Errorf("replica: get record: %w", blocks.NotFound(blocks.Key(key)))
 	}
+	for _, j := range good {
+		same := func(v []byte) bool { return bytes.Equal(v, j.value) }
+		if j.seq == best.seq && !same(best.value) && !slices.ContainsFunc(seen.Rivals, same) {
+			seen.Rivals = append(seen.Rivals, j.value)
+		}
+	}
+	seen.Value = best.value
 	rec := blocks.Record{Kind: kind, Key: key, Value: best.value}
 	if _, _, err := r.weigh(ctx, rec, best, slices.Contains(near, r.self)); err != nil {
-		return nil, fmt.Errorf("replica: get record: %w", err)
+		return seen, fmt.Errorf("replica: get record: %w", err)
 	}
 	var less []peer.ID
 	for p, value := range got {
@@ -373,7 +406,24 @@ func (r *Records) Get(ctx context.Context, kind blocks.RecordKind, key mh.Multih
 		}
 	}
 	r.bring(ctx, rec, best, less)
-	return best.value, nil
+	return seen, nil
+}
+
+// Adopt keeps rec here, near or not, unless what stands here wins: so this peer never goes
+// back behind it, as long as it is good. newer is then what stands here.
+func (r *Records) Adopt(ctx context.Context, rec blocks.Record) (newer []byte, err error) {
+	j, err := r.judge(rec)
+	if err != nil {
+		return nil, fmt.Errorf("replica: adopt record: %w", err)
+	}
+	st, newer, err := r.weigh(ctx, rec, j, true)
+	if err != nil {
+		return nil, fmt.Errorf("replica: adopt record: %w", err)
+	}
+	if st == wire.Older {
+		return newer, nil
+	}
+	return rec.Value, nil
 }
 
 // Run keeps the keepers of what is here level, until ctx is done.

@@ -21,7 +21,7 @@ import (
 // fails. The commands run as processes, in this order, against a testnet of two
 // daemons.
 //
-//	p0 ── p1      testnet "contract", CID is a file that p0 has put, ADDRESS is p1's, TREE a directory
+//	p0 ── p1      testnet "contract", CID is a file that p0 has put, ADDRESS is p1's, TREE a directory, SIGNED a name and a file with its record
 var contract = []contractLeaf{
 	{name: "cairn version"},
 	{name: "cairn paths"},
@@ -75,6 +75,15 @@ var contract = []contractLeaf{
 	{name: "cairn repo verify", args: "--peer p0"},
 	{name: "cairn repo gc", args: "--peer p0"},
 	{name: "cairn repo compact", args: "--peer p0"},
+	{name: "cairn key gen", args: "--peer p0 site"},
+	{name: "cairn key ls", args: "--peer p0"},
+	{name: "cairn key export", args: "--peer p0 site -o site.pem"},
+	{name: "cairn key import", args: "--peer p1 site site.pem"},
+	{name: "cairn name publish", args: "--peer p0 --key site CID"},
+	{name: "cairn name resolve", args: "--peer p1 site"},
+	{name: "cairn name watch", args: "--peer p1 --count 1 site"},
+	{name: "cairn name import-record", args: "--peer p0 SIGNED"},
+	{name: "cairn key rm", args: "--peer p1 site"},
 	{name: "cairn updates", args: "--peer p1 --count 1", during: "put --peer p0 --announce file"},
 	{name: "cairn ui", args: "--peer p0 --no-browser"},
 	{name: "cairn testnet logs", args: "p0"},
@@ -154,10 +163,15 @@ func TestEveryCommandAnswersInJSON(t *testing.T) {
 	s := shell{dir, private(dir)}
 	t.Cleanup(func() { _, _ = s.command("testnet", "down", "--purge").CombinedOutput() }) // again, if the test failed
 	root, address, tree := "", "", ""
+	const signed = "k51qzi5uqu5dlkw8pxuw9qmqayfdeh4kfebhmreauqdc6a7c3y7d5i9fi8mk9w"
+	record, err := filepath.Abs(filepath.Join("..", "..", "web", "gateway", "testdata", signed+"_v1-v2_5.ipns-record"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, l := range contract {
 		t.Run(strings.ReplaceAll(l.name, " ", "_"), func(t *testing.T) {
 			began := time.Now()
-			args := append(strings.Fields(l.name)[1:], strings.Fields(strings.NewReplacer("CID", root, "ADDRESS", address, "TREE", tree).Replace(l.args))...)
+			args := append(strings.Fields(l.name)[1:], strings.Fields(strings.NewReplacer("CID", root, "ADDRESS", address, "TREE", tree, "SIGNED", signed+" "+record).Replace(l.args))...)
 			out, err := s.run(l, append(args, "--json")...)
 			if err != nil {
 				t.Fatalf("%q: %v\n%s", args, err, out)

@@ -183,7 +183,7 @@ func faces(n *node.Node, srv *web.Server, home node.Home, cfg node.Config, door 
 	reg, counted := metrics(n)
 	gatewayFace = web.Gateway(n.BlockService(), web.GatewayConfig{
 		Hosts: cfg.Gateway.Hosts, Subdomains: cfg.Gateway.Subdomains, Sites: cfg.Gateway.Sites, Proxies: cfg.Gateway.TrustedProxies(),
-		Metrics: reg, FirstByte: n.FirstByte,
+		Names: n.NameSystem(), Records: n.NameRecords(), Routing: n.Routing(), Metrics: reg, FirstByte: n.FirstByte,
 		Caught: func(v any) { n.Caught(node.PartGateway); log.With("part", "web").Error("request panicked", "panic", v) },
 	})
 	shown := &face{n, srv.APIURL(), srv.GatewayURL()}

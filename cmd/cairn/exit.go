@@ -49,6 +49,7 @@ func status(err error) (exit int, code, hint string) {
 		left        *leftOutError
 		short       *blocks.ShortError
 		lacking     *lackingError
+		unheard     *unheardError
 		home        *node.HomeError
 		newer       *blocks.NewerError
 		locked      *blocks.LockedError
@@ -87,7 +88,7 @@ func status(err error) (exit int, code, hint string) {
 		return exitLocked, "locked", ""
 	case errors.Is(err, blocks.ErrMismatch):
 		return exitIntegrity, "integrity", hint
-	case errors.As(err, &short), errors.As(err, &lacking), saidCode(api.CodeShort):
+	case errors.As(err, &short), errors.As(err, &lacking), errors.As(err, &unheard), saidCode(api.CodeShort):
 		return exitShort, "short", hint
 	case blocks.IsNotFound(err):
 		return exitNotFound, "not_found", hint

@@ -84,6 +84,7 @@ their CID; 130 interrupted. Any other is a failure.`,
 	root.AddCommand(p.initCmd(), p.configCmd(), p.pathsCmd(), p.doctorCmd(), p.completionCmd())
 	root.AddCommand(p.lsCmd(), p.statCmd(), p.rmCmd(), p.pinCmd(), p.leaseCmd(), p.withdrawCmd(), p.repoCmd(), p.benchCmd(), p.jobsCmd())
 	root.AddCommand(p.dagCmd(), p.blockCmd(), p.cidCmd())
+	root.AddCommand(p.keyCmd(), p.nameCmd())
 	if err := p.complete(root); err != nil {
 		panic("cairn: " + err.Error()) // two completions of one flag
 	}

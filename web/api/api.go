@@ -107,7 +107,7 @@ type route struct {
 }
 
 func (s *server) routes() []route {
-	return []route{
+	return append(s.nameRoutes(), []route{
 		{"POST", "/api/v1/put", s.put},
 		{"GET", "/api/v1/jobs", s.jobsRoute},
 		{"GET", "/api/v1/get", s.get},
@@ -149,7 +149,7 @@ func (s *server) routes() []route {
 		{"GET", "/readyz", s.readyz},
 		{"GET", "/metrics", s.metrics},
 		{"GET", "/debug/metrics/prometheus", s.metrics},
-	}
+	}...)
 }
 
 func (s *server) notAllowed(methods []string) http.HandlerFunc {

@@ -33,6 +33,7 @@ type fake struct {
 	trees
 	api.Repo
 	api.Blocks
+	api.Names
 	full  error // no room
 	state string
 }

@@ -59,16 +59,24 @@ func describe(err error) (status int, code, hint string) {
 		silent  *NoAnswerError
 		file    *blocks.CARError
 		gap     *blocks.GapError
+		key     *blocks.KeyError
+		record  *blocks.RecordError
 	)
 	switch {
 	case errors.As(err, &refused):
 		return refused.status, refused.code, refused.hint
 	case errors.As(err, &path):
-		return http.StatusBadRequest, CodeUsage, "give a CID, CID/path or /ipfs/CID/path"
+		return http.StatusBadRequest, CodeUsage, "give a CID, CID/path, /ipfs/CID/path or /ipns/NAME/path"
 	case errors.As(err, &address):
 		return http.StatusBadRequest, CodeUsage, "give an address such as /ip4/192.0.2.7/tcp/4101/p2p/12D3KooW..."
 	case errors.As(err, &silent):
 		return http.StatusGatewayTimeout, CodeTimeout, "is that peer running, and can this machine reach it?"
+	case errors.As(err, &key):
+		return http.StatusBadRequest, CodeUsage, ""
+	case errors.As(err, &record):
+		return http.StatusConflict, CodeUsage, "what was known before stands"
+	case errors.Is(err, blocks.ErrNoKey):
+		return http.StatusNotFound, CodeNotFound, "the list of keys has what there is"
 	case errors.As(err, &name):
 		return http.StatusBadRequest, CodeUsage, "nothing was kept; rename it, or leave it out"
 	case errors.As(err, &file) && errors.Is(err, blocks.ErrMismatch):

@@ -59,6 +59,7 @@ type Node interface {
 	Updates(ctx context.Context) iter.Seq2[Update, error]
 	Repo
 	Blocks
+	Names
 }
 
 // File is an open file: its bytes are fetched as they are read.

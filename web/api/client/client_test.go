@@ -43,6 +43,7 @@ type fake struct {
 	trees // see tree_test.go
 	repo  // see repo_test.go
 	single
+	names // see names_test.go
 }
 
 func (f *fake) Jobs(context.Context) ([]blocks.Job, error) { return nil, nil }

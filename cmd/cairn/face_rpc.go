@@ -41,7 +41,10 @@ func mounts(s *rpc.Server, cfg node.APIConfig) []api.Mount {
 	}
 }
 
-var _ rpc.Importer = (*face)(nil)
+var (
+	_ rpc.Importer = (*face)(nil)
+	_ rpc.Namer    = (*face)(nil)
+)
 
 // Import keeps the blocks of a CAR, and places its roots if they are pinned.
 func (f *face) Import(ctx context.Context, r io.Reader, pin bool) (roots []cid.Cid, count, size int64, err error) {

@@ -90,8 +90,8 @@ func (p *program) keyLsCmd() *cobra.Command {
 	}
 }
 
-// exported is where a key was written.
-type exported struct {
+// exportedKey is where a key was written.
+type exportedKey struct {
 	Key  string `json:"key"`
 	File string `json:"file"`
 }
@@ -119,7 +119,7 @@ reads it can publish under the key's name.`,
 					return fmt.Errorf("key export: %w", err)
 				}
 				if p.json {
-					writeJSON(p.out, exported{args[0], file})
+					writeJSON(p.out, exportedKey{args[0], file})
 				} else {
 					p.note("%s holds the key, not encrypted", printable(file))
 				}

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"time"
+
+	"github.com/cairn-network/cairn/blocks"
 )
 
 // maxKey is the largest key that is read, in bytes.
@@ -25,13 +28,9 @@ func (s *Server) keyList(c *call) error {
 	if err != nil {
 		return err
 	}
-	keys, err := n.Keys(c)
-	if err != nil {
-		return err
-	}
 	out := struct{ Keys []Named }{[]Named{}}
-	for _, k := range keys {
-		out.Keys = append(out.Keys, Named{k.Name, k.ID})
+	for _, k := range n.Keys() {
+		out.Keys = append(out.Keys, Named{k.Key, k.Name})
 	}
 	return c.reply(out)
 }
@@ -45,11 +44,14 @@ func (s *Server) keyGen(c *call) error {
 	if err != nil {
 		return err
 	}
-	k, err := n.NewKey(c, name, c.opts.Get("type"))
+	if kind := c.opts.Get("type"); kind != "" && kind != "ed25519" {
+		return refuse("type %q: keys here are ed25519", kind)
+	}
+	k, err := n.MakeKey(name)
 	if err != nil {
 		return err
 	}
-	return c.reply(Named{k.Name, k.ID})
+	return c.reply(Named{k.Key, k.Name})
 }
 
 func (s *Server) keyRm(c *call) error {
@@ -63,11 +65,11 @@ func (s *Server) keyRm(c *call) error {
 	}
 	out := struct{ Keys []Named }{[]Named{}}
 	for _, name := range args {
-		k, err := n.RemoveKey(c, name)
+		k, err := n.RemoveKey(name)
 		if err != nil {
 			return err
 		}
-		out.Keys = append(out.Keys, Named{k.Name, k.ID})
+		out.Keys = append(out.Keys, Named{k.Key, k.Name})
 	}
 	return c.reply(out)
 }
@@ -84,7 +86,7 @@ func (s *Server) keyExport(c *call) error {
 	if f := c.opts.Get("format"); f != "" && f != "libp2p-protobuf-cleartext" {
 		return refuse("format %q: keys are given as libp2p-protobuf-cleartext", f)
 	}
-	data, err := n.ExportKey(c, name)
+	data, err := n.GiveKey(name)
 	if err != nil {
 		return err
 	}
@@ -113,11 +115,11 @@ func (s *Server) keyImport(c *call) error {
 	if err != nil {
 		return err
 	}
-	k, err := n.ImportKey(c, name, data)
+	k, err := n.TakeKey(name, data)
 	if err != nil {
 		return err
 	}
-	return c.reply(Named{k.Name, k.ID})
+	return c.reply(Named{k.Key, k.Name})
 }
 
 func (s *Server) namePublish(c *call) error {
@@ -138,11 +140,19 @@ func (s *Server) namePublish(c *call) error {
 		return err
 	}
 	p = "/ipfs/" + root.String()
-	name, err := n.Publish(c, key, p, NameOptions{c.opts.Get("lifetime"), c.opts.Get("ttl")})
+	var o blocks.NameOptions
+	for name, to := range map[string]*time.Duration{"lifetime": &o.Lifetime, "ttl": &o.TTL} {
+		if text := c.opts.Get(name); text != "" {
+			if *to, err = time.ParseDuration(text); err != nil || *to <= 0 {
+				return refuse("%s %q: want a duration such as 24h", name, text)
+			}
+		}
+	}
+	done, err := n.PublishName(c, key, p, o)
 	if err != nil {
 		return err
 	}
-	return c.reply(struct{ Name, Value string }{name, p})
+	return c.reply(struct{ Name, Value string }{done.Name, p})
 }
 
 func (s *Server) nameResolve(c *call) error {
@@ -155,14 +165,15 @@ func (s *Server) nameResolve(c *call) error {
 	}
 	name, err1 := c.arg("a name")
 	stream, err2 := c.flag("stream", false)
-	if err := errors.Join(err1, err2); err != nil {
+	recursive, err3 := c.flag("recursive", true)
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return err
 	}
-	p, err := n.ResolveName(c, strings.TrimPrefix(name, "/ipns/"))
+	to, err := n.ResolveName(c, strings.TrimPrefix(name, "/ipns/"), recursive)
 	if err != nil {
 		return err
 	}
-	out := struct{ Path string }{p}
+	out := struct{ Path string }{to.Path}
 	if stream {
 		return c.line(out)
 	}

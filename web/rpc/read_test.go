@@ -132,7 +132,7 @@ func TestListingsHaveKubosShape(t *testing.T) {
 	}
 	for path, status := range map[string]int{
 		"nothing": 404, "object/get?arg=" + root: 404, "cat": 400, "cat?arg=x": 400, "cat?arg=" + root + "/nope": 500,
-		"files/ls": 501, "name/publish?arg=" + root: 501, "pubsub/ls": 501, "dag/import": 501, "cat?arg=" + root + "/a&offset=-1": 400,
+		"files/ls": 501, "pubsub/ls": 501, "dag/import": 501, "cat?arg=" + root + "/a&offset=-1": 400,
 		"cat?timeout=soon&arg=" + root: 400, "dag/get?output-codec=what&arg=" + root: 400,
 	} {
 		res, body := ask(path)

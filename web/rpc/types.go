@@ -30,29 +30,17 @@ type Importer interface {
 	KeepBlock(ctx context.Context, b blocks.Block, pin bool) error
 }
 
-// Key is a key that names are signed with.
-type Key struct {
-	Name string
-	ID   string // as in /ipns/ID
-}
-
 // Namer is a [Node] that has keys and publishes names.
 type Namer interface {
-	Keys(ctx context.Context) ([]Key, error)
-	NewKey(ctx context.Context, name, kind string) (Key, error) // kind "" is ed25519
-	RemoveKey(ctx context.Context, name string) (Key, error)
-	ExportKey(ctx context.Context, name string) ([]byte, error) // protobuf, as libp2p has it
-	ImportKey(ctx context.Context, name string, key []byte) (Key, error)
-	// Publish makes the name of a key lead to path; it gives the name.
-	Publish(ctx context.Context, key, path string, o NameOptions) (name string, err error)
-	// ResolveName gives the path that /ipns/name leads to.
-	ResolveName(ctx context.Context, name string) (path string, err error)
-}
-
-// NameOptions is how long a name is good for; empty is the peer's default.
-type NameOptions struct {
-	Lifetime string // a duration
-	TTL      string // a duration
+	Keys() []blocks.KeyInfo
+	MakeKey(name string) (blocks.KeyInfo, error)
+	TakeKey(name string, data []byte) (blocks.KeyInfo, error) // as libp2p writes keys
+	GiveKey(name string) ([]byte, error)
+	RemoveKey(name string) (blocks.KeyInfo, error)
+	// PublishName makes the name of a key stand for path, and says who has its record.
+	PublishName(ctx context.Context, key, path string, o blocks.NameOptions) (blocks.Published, error)
+	// ResolveName says what a name stands for, through names that stand for names if recursive.
+	ResolveName(ctx context.Context, name string, recursive bool) (blocks.Resolved, error)
 }
 
 // Topics is a [Node] that passes on messages of topics of others.

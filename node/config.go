@@ -46,6 +46,7 @@ type NetworkConfig struct {
 	PerIP     int      `toml:"per_ip" comment:"Connections from one IPv4 address; 0 is the profile's choice, -1 no limit. Raise it where many peers share an address."`
 	ConnsLow  int      `toml:"conns_low" comment:"Connections above conns_high are trimmed to conns_low; 0 is the profile's choice."`
 	ConnsHigh int      `toml:"conns_high"`
+	Bitswap   bool     `toml:"bitswap" comment:"Whether blocks go to and come from IPFS peers that are connected, such as Kubo and Helia."`
 }
 
 // StoreConfig says what is kept on disk.
@@ -102,7 +103,7 @@ type LogConfig struct {
 // DefaultConfig is the configuration of a peer whose owner chose nothing.
 func DefaultConfig() Config {
 	return Config{
-		Network: NetworkConfig{Name: "main", Profile: ProfileLAN, Listen: []string{}, Bootstrap: []string{}},
+		Network: NetworkConfig{Name: "main", Profile: ProfileLAN, Listen: []string{}, Bootstrap: []string{}, Bitswap: true},
 		Replica: ReplicaConfig{R: 5, Repair: true, Expires: Duration(180 * 24 * time.Hour)},
 		API:     APIConfig{Listen: "127.0.0.1:5101", Hosts: []string{}},
 		Gateway: GatewayConfig{Enabled: true, Listen: "127.0.0.1:8180", Hosts: []string{}, Subdomains: []string{}, Sites: []string{}, Proxies: []string{}},

@@ -4,7 +4,7 @@ BIN     := bin/cairn
 LDFLAGS := -s -w
 export CGO_ENABLED ?= 0
 
-.PHONY: all build demo test check vet lint race fuzz acceptance bench bench-store reliability crash long man cross units clean
+.PHONY: all build demo test check vet lint race fuzz acceptance clients bench bench-store reliability crash long man cross units clean
 
 all: build
 
@@ -40,6 +40,10 @@ fuzz: ## each target for FUZZTIME
 
 acceptance: ## 100 files, 20 peers, the publisher killed, and its control; three killed at once; restarts
 	CAIRN_ACCEPTANCE=1 $(GO) test ./cmd/cairn -run 'Publisher$$|TestThreePeersAre|TestPeersAre' -v -count=1 -timeout 20m
+
+clients: ## Helia, verified-fetch, js-libp2p and others against real daemons; npm installs them
+	cd web/testdata/clients && npm ci --ignore-scripts --no-fund --no-audit
+	CAIRN_CLIENTS=1 $(GO) test ./cmd/cairn -run 'TestStockClients' -v -count=1 -timeout 10m
 
 bench: ## readiness, memory, put and first byte, large files and directories, on real processes
 	CAIRN_BENCH=1 $(GO) test ./cmd/cairn -run 'TestFigures' -v -count=1 -timeout 20m

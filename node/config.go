@@ -119,10 +119,12 @@ func (c Config) ListenAddrs() []string {
 	case c.Network.Profile == ProfileTestnet:
 		return []string{"/ip4/127.0.0.1/tcp/0"}
 	}
-	return []string{
-		"/ip4/0.0.0.0/tcp/4101", "/ip4/0.0.0.0/udp/4101/quic-v1",
-		"/ip6/::/tcp/4101", "/ip6/::/udp/4101/quic-v1",
+	var all []string
+	for _, ip := range []string{"/ip4/0.0.0.0", "/ip6/::"} {
+		all = append(all, ip+"/tcp/4101", ip+"/udp/4101/quic-v1",
+			ip+"/tcp/4101/ws", ip+"/udp/4101/webrtc-direct", ip+"/udp/4101/quic-v1/webtransport") // these for browsers
 	}
+	return all
 }
 
 // Conns are the numbers of connections between which the unprotected ones are

@@ -119,10 +119,15 @@ func (c Config) ListenAddrs() []string {
 	case c.Network.Profile == ProfileTestnet:
 		return []string{"/ip4/127.0.0.1/tcp/0"}
 	}
-	var all []string
+	return ListenOn(4101)
+}
+
+// ListenOn are the multiaddresses of every way to call this machine at port: plain TCP and
+// QUIC for peers, and WebSocket, WebRTC and WebTransport for browsers.
+func ListenOn(port int) (all []string) {
 	for _, ip := range []string{"/ip4/0.0.0.0", "/ip6/::"} {
-		all = append(all, ip+"/tcp/4101", ip+"/udp/4101/quic-v1",
-			ip+"/tcp/4101/ws", ip+"/udp/4101/webrtc-direct", ip+"/udp/4101/quic-v1/webtransport") // these for browsers
+		tcp, udp := fmt.Sprintf("%s/tcp/%d", ip, port), fmt.Sprintf("%s/udp/%d", ip, port)
+		all = append(all, tcp, udp+"/quic-v1", tcp+"/ws", udp+"/webrtc-direct", udp+"/quic-v1/webtransport")
 	}
 	return all
 }

@@ -7,7 +7,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
+	mathrand "math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,8 +43,8 @@ func clients(t *testing.T) (dir string) {
 	return dir
 }
 
-// start runs script with args.
-func (w clientNet) start(t *testing.T, script string, args ...string) *stockClient {
+// startClient runs script with args.
+func startClient(t *testing.T, script string, args ...string) *stockClient {
 	t.Helper()
 	dir := clients(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
@@ -122,7 +125,7 @@ func TestStockClients(t *testing.T) {
 	root := strings.TrimSpace(w.must(t, "put", "--peer", "p0@page", "-q", file))
 
 	t.Run("Helia gets 5 MiB by bitswap, and gives 5 MiB", func(t *testing.T) {
-		c := w.start(t, "helia.mjs", p1.Addresses[0], root)
+		c := startClient(t, "helia.mjs", p1.Addresses[0], root)
 		var got struct {
 			Bytes  int
 			SHA256 string
@@ -146,7 +149,7 @@ func TestStockClients(t *testing.T) {
 	})
 
 	t.Run("a js-libp2p peer sits in our DHT", func(t *testing.T) {
-		c := w.start(t, "dht.mjs", p1.Addresses[0], "/cairn/"+p0.Network+"/kad/1.0.0", root, p2.ID)
+		c := startClient(t, "dht.mjs", p1.Addresses[0], "/cairn/"+p0.Network+"/kad/1.0.0", root, p2.ID)
 		var got struct {
 			Self      string
 			Table     int
@@ -169,7 +172,7 @@ func TestStockClients(t *testing.T) {
 	})
 
 	t.Run("js gossip hears an announcement", func(t *testing.T) {
-		c := w.start(t, "gossip.mjs", p1.Addresses[0], "/cairn/"+p0.Network+"/updates/1")
+		c := startClient(t, "gossip.mjs", p1.Addresses[0], "/cairn/"+p0.Network+"/updates/1")
 		var ready struct{ Subscribers int }
 		c.hear(&ready)
 		name, _ := w.file(t, 1<<10)
@@ -191,7 +194,7 @@ func TestStockClients(t *testing.T) {
 		write(t, filepath.Join(dir, "a.txt"), "first\n")
 		write(t, filepath.Join(dir, "below", "b.txt"), "second\n")
 		tree := strings.TrimSpace(w.must(t, "put", "--peer", "p0@page", "-qr", dir))
-		c := w.start(t, "verified-fetch.mjs", p0.Gateway, root, tree, "below/b.txt")
+		c := startClient(t, "verified-fetch.mjs", p0.Gateway, root, tree, "below/b.txt")
 		var got struct {
 			Status, ListStatus, BelowStatus, Bytes int
 			SHA256, ListType, List, Below          string
@@ -207,4 +210,41 @@ func TestStockClients(t *testing.T) {
 			t.Errorf("file below: %+v", got)
 		}
 	})
+}
+
+// A page in a browser cannot call by TCP: these ways it has, all on one port.
+func TestStockClientsCallAsBrowsersDo(t *testing.T) {
+	clients(t)
+	s := alone(t)
+	k := newPicker(mathrand.New(mathrand.NewPCG(mathrand.Uint64(), mathrand.Uint64())))
+	port, err := k.pick()
+	if err := errors.Join(err, k.release()); err != nil {
+		t.Fatal(err)
+	}
+	tcp, udp := fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", port), fmt.Sprintf("/ip4/127.0.0.1/udp/%d", port)
+	s.daemon(t, "--network-profile", "private", "--listen", tcp+","+tcp+"/ws,"+udp+"/quic-v1,"+udp+"/webrtc-direct")
+	out, err := s.command("id", "--json").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var id api.ID
+	if err := json.Unmarshal(out, &id); err != nil {
+		t.Fatal(err)
+	}
+	var ways []string
+	for _, a := range id.Addresses {
+		if !strings.Contains(a, "quic") { // js has none
+			ways = append(ways, a)
+		}
+	}
+	if len(ways) != 3 {
+		t.Errorf("listens on %q", id.Addresses)
+	}
+	c := startClient(t, "dial.mjs", ways...)
+	for _, a := range ways {
+		var got struct{ Addr, Through, Error string }
+		if c.hear(&got); got.Addr != a || got.Through != a || got.Error != "" {
+			t.Errorf("%s: %+v", a, got)
+		}
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/x/simlibp2p"
 	"github.com/marcopolo/simnet"
+	ma "github.com/multiformats/go-multiaddr"
 	mh "github.com/multiformats/go-multihash"
 )
 
@@ -106,5 +107,21 @@ func neverChosen(t *testing.T, foreign bool) {
 	}
 	if (chosen == 0) != foreign || us.IsMember(last.ID()) == foreign {
 		t.Errorf("chosen %d times, a member: %v", chosen, us.IsMember(last.ID()))
+	}
+}
+
+// What is told of a member has room for eight addresses: those that peers call come first.
+func TestAddressesForBrowsersComeLast(t *testing.T) {
+	const cert = "/certhash/uEiAqLCar4Mwgdh96S9brZje3bMz7_Bm8s31M3OC83ji10Q"
+	h := hint{id: "x"}
+	for _, ip := range []string{"/ip4/10.0.0.1", "/ip4/10.0.0.2", "/ip4/10.0.0.3"} {
+		for _, way := range []string{"/udp/1/webrtc-direct" + cert, "/tcp/1/ws", "/udp/1/quic-v1/webtransport" + cert, "/tcp/1", "/udp/1/quic-v1"} {
+			h.addrs = append(h.addrs, ma.StringCast(ip+way))
+		}
+	}
+	for i, a := range (Config{Private: true}).admit(h.addrs) {
+		if want := i / 6; min(want, 1) != forBrowsers(a) {
+			t.Errorf("%d is %s", i, a)
+		}
 	}
 }

@@ -41,9 +41,9 @@ fuzz: ## each target for FUZZTIME
 acceptance: ## 100 files, 20 peers, the publisher killed, and its control; three and six killed at once; restarts; silent loss; health counted
 	CAIRN_ACCEPTANCE=1 $(GO) test ./cmd/cairn -run 'Publisher$$|TestThreePeersAre|TestPeersAre|TestSixOf|TestHealthIs|TestARolling|TestASilent' -v -count=1 -timeout 30m
 
-clients: ## kubo-rpc-client and ipfs-car against the RPC; npm installs them
+clients: ## Helia, verified-fetch, js-libp2p, kubo-rpc-client and ipfs-car against real daemons; npm installs them
 	cd web/testdata/clients && npm ci --ignore-scripts --no-fund --no-audit
-	CAIRN_CLIENTS=1 $(GO) test ./web/rpc -run 'TestStockRPCClients' -v -count=1 -timeout 10m
+	CAIRN_CLIENTS=1 $(GO) test ./web/rpc ./cmd/cairn -run 'TestStock' -v -count=1 -timeout 10m
 
 bench: ## readiness, memory, put and first byte, large files and directories, on real processes
 	CAIRN_BENCH=1 $(GO) test ./cmd/cairn -run 'TestFigures' -v -count=1 -timeout 20m

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -137,10 +138,23 @@ func (r *Router) listNear(q nearReq) (a nearAns) {
 	return a
 }
 
-// admit gives those addresses that a member may have in this network.
+// admit gives those addresses that a member may have in this network, those that only
+// browsers need last: what is told of a member has room for few.
 func (c Config) admit(addrs []ma.Multiaddr) []ma.Multiaddr {
-	return ma.FilterAddrs(addrs, func(a ma.Multiaddr) bool {
+	admitted := ma.FilterAddrs(addrs, func(a ma.Multiaddr) bool {
 		_, err := a.ValueForProtocol(ma.P_CIRCUIT)
 		return err != nil && (c.Private || manet.IsPublicAddr(a))
 	})
+	slices.SortStableFunc(admitted, func(a, b ma.Multiaddr) int { return forBrowsers(a) - forBrowsers(b) })
+	return admitted
+}
+
+// forBrowsers is 1 for an address that a peer calls only for want of another, 0 otherwise.
+func forBrowsers(a ma.Multiaddr) int {
+	for _, code := range []int{ma.P_WS, ma.P_WSS, ma.P_WEBTRANSPORT, ma.P_WEBRTC_DIRECT} {
+		if _, err := a.ValueForProtocol(code); err == nil {
+			return 1
+		}
+	}
+	return 0
 }

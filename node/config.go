@@ -46,6 +46,7 @@ type NetworkConfig struct {
 	PerIP     int      `toml:"per_ip" comment:"Connections from one IPv4 address; 0 is the profile's choice, -1 no limit. Raise it where many peers share an address."`
 	ConnsLow  int      `toml:"conns_low" comment:"Connections above conns_high are trimmed to conns_low; 0 is the profile's choice."`
 	ConnsHigh int      `toml:"conns_high"`
+	Bitswap   bool     `toml:"bitswap" comment:"Whether blocks go to and come from IPFS peers that are connected, such as Kubo and Helia."`
 }
 
 // StoreConfig says what is kept on disk.
@@ -104,7 +105,7 @@ type LogConfig struct {
 // DefaultConfig is the configuration of a peer whose owner chose nothing.
 func DefaultConfig() Config {
 	return Config{
-		Network: NetworkConfig{Name: "main", Profile: ProfileLAN, Listen: []string{}, Bootstrap: []string{}},
+		Network: NetworkConfig{Name: "main", Profile: ProfileLAN, Listen: []string{}, Bootstrap: []string{}, Bitswap: true},
 		Replica: ReplicaConfig{R: 5, Repair: true, Expires: Duration(180 * 24 * time.Hour)},
 		API:     APIConfig{Listen: "127.0.0.1:5101", Hosts: []string{}, Kubo: true},
 		Gateway: GatewayConfig{Enabled: true, Listen: "127.0.0.1:8180", Hosts: []string{}, Subdomains: []string{}, Sites: []string{}, Proxies: []string{}},
@@ -120,10 +121,17 @@ func (c Config) ListenAddrs() []string {
 	case c.Network.Profile == ProfileTestnet:
 		return []string{"/ip4/127.0.0.1/tcp/0"}
 	}
-	return []string{
-		"/ip4/0.0.0.0/tcp/4101", "/ip4/0.0.0.0/udp/4101/quic-v1",
-		"/ip6/::/tcp/4101", "/ip6/::/udp/4101/quic-v1",
+	return ListenOn(4101)
+}
+
+// ListenOn are the multiaddresses of every way to call this machine at port: plain TCP and
+// QUIC for peers, and WebSocket, WebRTC and WebTransport for browsers.
+func ListenOn(port int) (all []string) {
+	for _, ip := range []string{"/ip4/0.0.0.0", "/ip6/::"} {
+		tcp, udp := fmt.Sprintf("%s/tcp/%d", ip, port), fmt.Sprintf("%s/udp/%d", ip, port)
+		all = append(all, tcp, udp+"/quic-v1", tcp+"/ws", udp+"/webrtc-direct", udp+"/quic-v1/webtransport")
 	}
+	return all
 }
 
 // Conns are the numbers of connections between which the unprotected ones are

@@ -81,6 +81,8 @@ func (n *Node) register(usage func(context.Context) (int64, error)) error {
 		counter("cairn_audits_failed_total", "Blocks that neighbours said they had and could not prove.", nil, func() int64 { return n.set.Audited().Failed }),
 		gauge("cairn_quota_bytes", "Space for the blocks of others.", labels{"kind": "used"}, func() int64 { used, _ := n.set.Space(); return used }),
 		gauge("cairn_quota_bytes", "Space for the blocks of others.", labels{"kind": "limit"}, func() int64 { _, limit := n.set.Space(); return limit }),
+		counter("cairn_bitswap_bytes_total", "Bytes of blocks that went to and came from others by bitswap.", labels{"dir": "in"}, func() int64 { return n.swapped().in }),
+		counter("cairn_bitswap_bytes_total", "Bytes of blocks that went to and came from others by bitswap.", labels{"dir": "out"}, func() int64 { return n.swapped().out }),
 		counter("cairn_panics_total", "Faults of this program that were caught, by part.", labels{"part": "pubsub"}, func() int64 { return int64(n.bus.Counts().Panics) }),
 	}
 	for result, f := range map[string]func() uint64{

@@ -66,6 +66,7 @@ type Node struct {
 	names  *naming
 	blocks blockservice.BlockService
 	fetch  *fetch.Fetcher
+	swap   *fetch.Bitswap // nil: it is not spoken
 	record *provider
 	mender *mender // nil: reads repair nothing
 	count  gauges
@@ -238,8 +239,14 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 		n.mender = newMender(n.router, client, log.With("part", "replica"))
 		mend = n.mender.add
 	}
+	var strangers fetch.Strangers
+	if cfg.Network.Bitswap {
+		n.swap = fetch.NewBitswap(p.Host, p.Store, fetch.BitswapConfig{Own: wire.Protocol, Log: log.With("part", "wire")})
+		n.stop = append(n.stop, n.swap.Close)
+		strangers = n.swap
+	}
 	n.fetch = fetch.New(self, p.Store, n.router, client, fetch.Config{
-		Width: 2 * cfg.Replica.R, Records: n.router, Named: n.router.Named, Mend: mend, Log: log.With("part", "disk"),
+		Width: 2 * cfg.Replica.R, Records: n.router, Strangers: strangers, Named: n.router.Named, Mend: mend, Log: log.With("part", "disk"),
 	})
 	n.stop = append(n.stop, n.fetch.Close)
 	n.record = newProvider(n.router, p.Ledger, log.With("part", "records"))

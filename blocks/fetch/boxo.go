@@ -115,6 +115,27 @@ type session struct {
 	failed map[peer.ID]int // guarded by mu: peers that could not answer, and how often
 	source []peer.ID       // guarded by mu: peers on record that had what no member has
 	misses map[peer.ID]int // guarded by mu: blocks that a peer lacked since it gave one
+	abroad bool            // guarded by mu: strangers had what our network has not
+}
+
+// isForeign reports whether strangers had some of what is read in s.
+func (s *session) isForeign() bool {
+	if s == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.abroad
+}
+
+// setForeign notes that they had.
+func (s *session) setForeign() {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.abroad = true
 }
 
 // gave and lacked note what p had of what was asked in s.

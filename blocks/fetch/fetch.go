@@ -2,7 +2,7 @@
 //
 //	local store → (one flight a block) → closest live members: the better of two, hedged,
 //	those that failed last → whom they name → a fresh lookup → those who left a record that
-//	they have it → check → caller
+//	they have it → strangers, by bitswap → check → caller
 //
 // It implements boxo's exchange.Interface with sessions, so that blockservice,
 // UnixFS and the gateway stand on it unchanged. What is fetched for the blockservice is
@@ -47,6 +47,12 @@ type Records interface {
 	Providers(ctx context.Context, h mh.Multihash, n int) ([]peer.ID, error)
 }
 
+// Strangers are peers that do not speak our protocols. An error says that none of them gave
+// a block: nothing else follows from it.
+type Strangers interface {
+	Get(ctx context.Context, c cid.Cid) (blocks.Block, error)
+}
+
 // Config is what an operator may set. The zero value is for production.
 type Config struct {
 	Width    int           // closest members that may be asked; 0 is 10, twice the usual number of copies
@@ -59,6 +65,8 @@ type Config struct {
 
 	Records    Records       // asked when no member has a block; nil: nobody is
 	RecordTime time.Duration // for them to answer; 0 is 10 s
+
+	Strangers Strangers // asked last of all; nil: nobody is
 
 	Named func(peer.AddrInfo) bool // notes the addresses of a peer that was named, and says whether it can be asked; nil: hints are not followed
 	Mend  func(Found)              // told of a block that somebody who was asked lacks; it must not wait; nil: nobody is
@@ -146,7 +154,7 @@ func (f *Fetcher) get(ctx context.Context, c cid.Cid, s *session, keep func(bloc
 		}
 		ctx, cancel := context.WithTimeout(ctx, f.cfg.Timeout)
 		defer cancel()
-		return f.remote(ctx, c, s)
+		return f.anywhere(ctx, c, s)
 	}, keep)
 	if blocks.IsNotFound(err) && errors.Is(local, blocks.ErrMismatch) {
 		err = fmt.Errorf("the copy here is corrupt, and there is no other: %w: %w", local, err)
@@ -158,6 +166,29 @@ func (f *Fetcher) get(ctx context.Context, c cid.Cid, s *session, keep func(bloc
 		return blocks.Check(c, b.RawData())
 	}
 	return b, nil
+}
+
+// anywhere asks our own network for c, and strangers when it has not got it. A session that
+// they have helped asks them first.
+func (f *Fetcher) anywhere(ctx context.Context, c cid.Cid, s *session) (blocks.Block, error) {
+	if f.cfg.Strangers == nil {
+		return f.remote(ctx, c, s)
+	}
+	first := s.isForeign()
+	if first {
+		if b, err := f.cfg.Strangers.Get(ctx, c); err == nil {
+			return b, nil
+		}
+	}
+	b, err := f.remote(ctx, c, s)
+	if err == nil || first || ctx.Err() != nil {
+		return b, err
+	}
+	if b, other := f.cfg.Strangers.Get(ctx, c); other == nil {
+		s.setForeign()
+		return b, nil
+	}
+	return b, err
 }
 
 // remote asks the closest members for c, then those whom they name, then those whom a fresh

@@ -92,10 +92,7 @@ func freePorts(fresh, asked node.Config) (node.Config, error) {
 			continue
 		}
 		if port != first {
-			fresh.Network.Listen = []string{
-				fmt.Sprintf("/ip4/0.0.0.0/tcp/%d", port), fmt.Sprintf("/ip4/0.0.0.0/udp/%d/quic-v1", port),
-				fmt.Sprintf("/ip6/::/tcp/%d", port), fmt.Sprintf("/ip6/::/udp/%d/quic-v1", port),
-			}
+			fresh.Network.Listen = node.ListenOn(port)
 		}
 		return fresh, nil
 	}

@@ -40,11 +40,11 @@ func TestProgressInJSONIsTenLinesASecond(t *testing.T) {
 	})
 }
 
-// daemon runs a daemon that nobody can find.
+// daemon runs a daemon that nobody can find, unless args say otherwise.
 // end tells it to stop, and answers how it did and how long it took.
-func (s shell) daemon(t *testing.T) (end func() (took time.Duration, err error)) {
+func (s shell) daemon(t *testing.T, args ...string) (end func() (took time.Duration, err error)) {
 	t.Helper()
-	c := s.command("daemon", "--json", "--network-profile", "testnet", "--api-listen", "127.0.0.1:0", "--gateway-listen", "127.0.0.1:0")
+	c := s.command(append([]string{"daemon", "--json", "--network-profile", "testnet", "--api-listen", "127.0.0.1:0", "--gateway-listen", "127.0.0.1:0"}, args...)...)
 	out := &awaited{what: `"state":"alone"`, seen: make(chan struct{})}
 	var said bytes.Buffer
 	c.Stdout, c.Stderr = out, &said

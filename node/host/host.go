@@ -1,6 +1,7 @@
 // Package host makes the libp2p host of a peer: identity, transports, limits.
 //
-// TCP with TLS 1.3 comes first, then Noise; QUIC where it is listened on. The host
+// TCP with TLS 1.3 comes first, then Noise; QUIC, WebSocket, WebRTC and WebTransport where they
+// are listened on, TCP and WebSocket on one port if need be, and the others too. The host
 // is no relay. Its limits are stated in limits.go. Close it after everything that
 // stands on it.
 package host
@@ -70,6 +71,8 @@ func New(cfg Config) (lhost.Host, error) {
 	}
 	if cfg.Line != nil {
 		opts = append(opts, through(cfg.Line))
+	} else {
+		opts = append(opts, libp2p.ShareTCPListener()) // plain TCP and WebSocket on one port
 	}
 	if cfg.Private {
 		opts = append(opts, libp2p.DisableIdentifyAddressDiscovery())

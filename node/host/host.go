@@ -59,7 +59,7 @@ func New(cfg Config) (lhost.Host, error) {
 		libp2p.Identity(cfg.Key),
 		libp2p.ListenAddrStrings(cfg.Listen...),
 		libp2p.UserAgent(cfg.Agent),
-		libp2p.Security(tls.ID, tls.New),
+		libp2p.Security(tls.ID, newTLS),
 		libp2p.Security(noise.ID, noise.New),
 		libp2p.ConnectionManager(conns),
 		libp2p.ResourceManager(limits),

@@ -47,7 +47,7 @@ func New(cfg Config) (lhost.Host, error) {
 	if cfg.ConnsLow == 0 {
 		cfg.ConnsLow, cfg.ConnsHigh = 96, 160
 	}
-	conns, err := connmgr.NewConnManager(cfg.ConnsLow, cfg.ConnsHigh)
+	conns, err := connmgr.NewConnManager(cfg.ConnsLow, cfg.ConnsHigh, connmgr.WithGracePeriod(settling))
 	if err != nil {
 		return nil, fmt.Errorf("host: connection manager: %w", err)
 	}

@@ -23,7 +23,7 @@ import (
 )
 
 // strangers makes so many connections to addr, the i-th from an address of loopback, says
-// nothing on them, and counts those that are open a moment later. They end with t.
+// nothing on them, and counts those that are open when no more are refused. They end with t.
 func strangers(t *testing.T, addr string, dials int, from func(i int) net.IP) (open int) {
 	t.Helper()
 	var mu sync.Mutex
@@ -50,13 +50,19 @@ func strangers(t *testing.T, addr string, dials int, from func(i int) net.IP) (o
 			_ = c.Close()
 		}
 	})
-	time.Sleep(200 * time.Millisecond)
-	for _, c := range all {
-		_ = c.SetReadDeadline(time.Now().Add(time.Millisecond))
-		var b [64]byte
-		_, err := c.Read(b[:])
-		if ne, ok := err.(net.Error); err == nil || ok && ne.Timeout() { //nolint:errorlint // of net itself
-			open++
+	for same, last := 0, -1; same < 8; same++ { // until no more are refused
+		time.Sleep(100 * time.Millisecond)
+		open = 0
+		for _, c := range all {
+			_ = c.SetReadDeadline(time.Now().Add(100 * time.Microsecond))
+			var b [64]byte
+			_, err := c.Read(b[:])
+			if ne, ok := err.(net.Error); err == nil || ok && ne.Timeout() { //nolint:errorlint // of net itself
+				open++
+			}
+		}
+		if open != last {
+			same, last = 0, open
 		}
 	}
 	return open

@@ -151,7 +151,7 @@ func (p *program) fetch(ctx context.Context, c *client.Client, w io.Writer, path
 		m.track(statusLine{Verb: "get", Phase: "reading", Name: path, Done: n, Total: total})
 		m.show("%s of %s  %s/s", size(n), size(total), size(int64(float64(n)/max(time.Since(began).Seconds(), 1e-3))))
 	}}
-	n, err = io.Copy(w, src)
+	n, err = io.CopyBuffer(writer{w}, src, make([]byte, copied))
 	if err == nil && n < total {
 		err = io.ErrUnexpectedEOF
 	}
@@ -160,6 +160,12 @@ func (p *program) fetch(ctx context.Context, c *client.Client, w io.Writer, path
 	}
 	return n, nil
 }
+
+// copied is how many bytes are taken from the daemon at once, and written.
+const copied = 256 << 10
+
+// writer is a writer and nothing else: a file's own way to copy has small pieces.
+type writer struct{ io.Writer }
 
 // target is the file to write path to.
 func target(path, output string) (string, error) {

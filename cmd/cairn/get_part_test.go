@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"math/rand/v2"
 	"net/http/httptest"
@@ -82,6 +83,10 @@ func (s *shelf) Open(ctx context.Context, path string) (api.File, error) {
 type breaking struct {
 	*dag.File
 	s *shelf
+}
+
+func (b breaking) WriteTo(w io.Writer) (int64, error) {
+	return io.Copy(struct{ io.Writer }{w}, struct{ io.Reader }{b})
 }
 
 func (b breaking) Read(p []byte) (int, error) {

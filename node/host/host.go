@@ -48,7 +48,7 @@ func New(cfg Config) (lhost.Host, error) {
 	if cfg.ConnsLow == 0 {
 		cfg.ConnsLow, cfg.ConnsHigh = 96, 160
 	}
-	conns, err := connmgr.NewConnManager(cfg.ConnsLow, cfg.ConnsHigh)
+	conns, err := connmgr.NewConnManager(cfg.ConnsLow, cfg.ConnsHigh, connmgr.WithGracePeriod(settling))
 	if err != nil {
 		return nil, fmt.Errorf("host: connection manager: %w", err)
 	}
@@ -60,7 +60,7 @@ func New(cfg Config) (lhost.Host, error) {
 		libp2p.Identity(cfg.Key),
 		libp2p.ListenAddrStrings(cfg.Listen...),
 		libp2p.UserAgent(cfg.Agent),
-		libp2p.Security(tls.ID, tls.New),
+		libp2p.Security(tls.ID, newTLS),
 		libp2p.Security(noise.ID, noise.New),
 		libp2p.ConnectionManager(conns),
 		libp2p.ResourceManager(limits),

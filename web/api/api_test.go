@@ -82,6 +82,11 @@ type file struct {
 	err    error
 }
 
+// WriteTo writes what Read gives, in small pieces.
+func (f *file) WriteTo(w io.Writer) (int64, error) {
+	return io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{f}, make([]byte, 1000))
+}
+
 func newFile(data []byte) *file {
 	return &file{Reader: bytes.NewReader(data), root: blocks.New(cid.Raw, data).Cid()}
 }

@@ -121,6 +121,64 @@ func (s *source) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
+// send writes the next n bytes to w, in pieces as large as the file has them: each is a
+// block, where io.Copy would cut it into 32 KiB.
+func (s *source) send(w io.Writer, n int64) (sent int64, err error) {
+	from, ok := s.f.(io.WriterTo)
+	if !ok || n <= 0 || s.at >= s.f.Size() {
+		return io.CopyBuffer(plainWriter{w}, io.LimitReader(s, n), make([]byte, sendAtOnce))
+	}
+	if s.at != s.pos {
+		if s.pos, err = s.f.Seek(s.at, io.SeekStart); err != nil {
+			s.err = err
+			return 0, err
+		}
+	}
+	to := &quota{w: w, left: n}
+	_, err = from.WriteTo(to)
+	sent = n - to.left
+	s.at += sent
+	s.pos = s.at
+	switch {
+	case to.err != nil: // of the writer, which is not hidden
+		return sent, to.err
+	case to.left == 0:
+		return sent, nil
+	case err == nil:
+		err = fmt.Errorf("api: get: the file ends before its size: %w", io.ErrUnexpectedEOF)
+	}
+	s.err = err
+	return sent, err
+}
+
+// quota passes on the first left bytes, and wants no more then.
+type quota struct {
+	w    io.Writer
+	left int64
+	err  error // of w
+}
+
+// errEnough ends a copy that has all it was to have.
+var errEnough = errors.New("api: get: enough")
+
+func (q *quota) Write(p []byte) (n int, err error) {
+	some := p[:min(int64(len(p)), q.left)]
+	if len(some) > 0 {
+		n, q.err = q.w.Write(some)
+		q.left -= int64(n)
+	}
+	switch {
+	case q.err != nil:
+		return n, q.err
+	case n < len(p) || q.left == 0:
+		return n, errEnough
+	}
+	return n, nil
+}
+
+// plainWriter is a writer and nothing else.
+type plainWriter struct{ io.Writer }
+
 // sink holds the header back until the first byte is there, so that an error
 // before it can still be answered as one, and gives a client that does not read
 // a limited time.
@@ -147,15 +205,37 @@ func (s *sink) begin() {
 	}
 }
 
-func (s *sink) Write(p []byte) (int, error) {
+func (s *sink) Write(p []byte) (n int, err error) {
 	if s.status >= 400 {
 		return len(p), nil // get says it as a problem
 	}
 	s.begin()
-	if err := s.rc.SetWriteDeadline(time.Now().Add(s.idle)); err != nil {
-		return 0, err
+	for {
+		some := p[:min(len(p), sendAtOnce)]
+		if err := s.rc.SetWriteDeadline(time.Now().Add(s.idle)); err != nil {
+			return n, err
+		}
+		k, err := s.ResponseWriter.Write(some)
+		s.moved()
+		n += k
+		if p = p[len(some):]; err != nil || len(p) == 0 {
+			return n, err
+		}
 	}
-	n, err := s.ResponseWriter.Write(p)
-	s.moved()
-	return n, err
+}
+
+// sendAtOnce is how many bytes a client must take in the idle time.
+const sendAtOnce = 256 << 10
+
+// ReadFrom is what http.ServeContent copies a file with: a [source], of which it wants so
+// many bytes.
+func (s *sink) ReadFrom(r io.Reader) (int64, error) {
+	if l, ok := r.(*io.LimitedReader); ok {
+		if src, ok := l.R.(*source); ok && s.status < 400 {
+			n, err := src.send(plainWriter{s}, l.N)
+			l.N -= n
+			return n, err
+		}
+	}
+	return io.CopyBuffer(plainWriter{s}, r, make([]byte, sendAtOnce))
 }

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -103,11 +104,14 @@ func TestErrorsBecomeTheirProblems(t *testing.T) {
 func TestGetFailsCleanlyBeforeTheFirstByteAndHardAfterIt(t *testing.T) {
 	root := blocks.New(cid.Raw, []byte("x")).Cid()
 	data := []byte(strings.Repeat("x", 1<<20))
-	for _, at := range []int64{0, 1, 4096, 1<<20 - 1} {
+	for i, at := range []int64{0, 1, 4096, 1<<20 - 1, 0, 1, 4096, 1<<20 - 1} {
 		n := node("")
 		n.open = func(context.Context, string) (api.File, error) {
 			f := newFile(data)
 			f.failAt, f.err = at, &blocks.MissError{CID: root, Asked: 9}
+			if i < 4 {
+				return struct{ api.File }{f}, nil // it cannot write itself
+			}
 			return f, nil
 		}
 		res := ask(t, serve(t, n, api.Config{}), "GET", "/api/v1/get?path=x", nil, nil)
@@ -145,6 +149,38 @@ type stuck struct {
 func (s stuck) Read([]byte) (int, error) {
 	<-s.ctx.Done()
 	return 0, s.ctx.Err()
+}
+
+func (s stuck) WriteTo(io.Writer) (int64, error) {
+	_, err := s.Read(nil)
+	return 0, err
+}
+
+// A range is what is asked for and no more, whether the file writes itself or is read.
+func TestARangeOfAFileThatWritesItself(t *testing.T) {
+	data := make([]byte, 3<<20+17)
+	for i := range data {
+		data[i] = byte(i * 7 >> 3)
+	}
+	for _, writes := range []bool{true, false} {
+		n := node("")
+		n.open = func(context.Context, string) (api.File, error) {
+			if !writes {
+				return struct{ api.File }{newFile(data)}, nil
+			}
+			return newFile(data), nil
+		}
+		srv := serve(t, n, api.Config{})
+		for _, r := range [][2]int{{0, 1}, {0, len(data)}, {999, 1001}, {1 << 20, 3 << 20}, {len(data) - 1, len(data)}} {
+			res := ask(t, srv, "GET", "/api/v1/get?path=x", nil, func(q *http.Request) {
+				q.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", r[0], r[1]-1))
+			})
+			got, err := io.ReadAll(res.Body)
+			if err != nil || !bytes.Equal(got, data[r[0]:r[1]]) {
+				t.Errorf("%v, writes itself %t: %d bytes, %v", r, writes, len(got), err)
+			}
+		}
+	}
 }
 
 func TestGetWithoutProgressEnds(t *testing.T) {

@@ -117,6 +117,9 @@ type file struct {
 
 func (f *file) CID() cid.Cid { return blocks.New(cid.Raw, data).Cid() }
 func (f *file) Close() error { return nil }
+func (f *file) WriteTo(w io.Writer) (int64, error) {
+	return io.Copy(struct{ io.Writer }{w}, struct{ io.Reader }{f})
+}
 func (f *file) Read(p []byte) (int, error) {
 	if at := f.Size() - int64(f.Len()); f.cutAt > 0 && at >= f.cutAt {
 		return 0, errors.New("lost")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cairn-network/cairn/blocks/dag"
+	"github.com/cairn-network/cairn/blocks/wire"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -84,6 +85,15 @@ func (n *Node) register(usage func(context.Context) (int64, error)) error {
 		counter("cairn_bitswap_bytes_total", "Bytes of blocks that went to and came from others by bitswap.", labels{"dir": "in"}, func() int64 { return n.swapped().in }),
 		counter("cairn_bitswap_bytes_total", "Bytes of blocks that went to and came from others by bitswap.", labels{"dir": "out"}, func() int64 { return n.swapped().out }),
 		counter("cairn_panics_total", "Faults of this program that were caught, by part.", labels{"part": "pubsub"}, func() int64 { return int64(n.bus.Counts().Panics) }),
+	}
+	for reason, f := range map[string]func() int64{
+		"put":     func() int64 { return n.brought.Brought(wire.Put) },
+		"fanout":  func() int64 { return n.brought.Brought(wire.Fanout) },
+		"repair":  func() int64 { return n.brought.Brought(wire.Repair) },
+		"handoff": func() int64 { return n.brought.Brought(wire.Handoff) },
+		"cut":     n.brought.Cut,
+	} {
+		all = append(all, counter("cairn_brought_bytes_total", "Bytes of blocks that others brought here to be kept, by why.", labels{"reason": reason}, f))
 	}
 	for result, f := range map[string]func() uint64{
 		"heard":    func() uint64 { return n.bus.Counts().Heard },

@@ -112,6 +112,7 @@ func TestMetricsTellTheTruth(t *testing.T) {
 		want     float64
 	}{
 		{a, "cairn_blocks", "held", 4}, {b, "cairn_blocks", "held", 4}, {a, "cairn_peers", "", 1},
+		{a, "cairn_brought_bytes_total", "put", 0}, {b, "cairn_brought_bytes_total", "repair", 0}, {b, "cairn_brought_bytes_total", "cut", 0},
 		{a, "cairn_put_replicate_seconds", "", 1}, {b, "cairn_put_replicate_seconds", "", 0},
 		{b, "cairn_get_first_byte_seconds", "", 1}, {a, "cairn_get_first_byte_seconds", "", 0},
 		{a, "cairn_quota_bytes", "used", 0}, {a, "cairn_gossip_messages_total", "rejected", 0}, {a, "cairn_panics_total", "", 0},
@@ -124,6 +125,9 @@ func TestMetricsTellTheTruth(t *testing.T) {
 		if got := value(t, b, name, map[string]string{"cairn_quota_bytes": "used"}[name]); got < 3<<20 || got > 4<<20 {
 			t.Errorf("%s is %v, b holds 3 MiB", name, got)
 		}
+	}
+	if got := value(t, b, "cairn_brought_bytes_total", "put"); got < 3<<20 || got > 3<<20+1000 {
+		t.Errorf("%v bytes were brought to b, want 3 MiB and the root", got)
 	}
 	if int64(value(t, b, "cairn_blocks", "held")) != b.Status().Held {
 		t.Error("status and metrics differ")

@@ -52,28 +52,29 @@ const Agent = "cairn/" + Version
 
 // Node is one peer.
 type Node struct {
-	cfg    Config
-	key    crypto.PrivKey
-	host   lhost.Host
-	line   *link.Line // of a peer of a testnet, or nil
-	store  blocks.Store
-	ledger blocks.Ledger
-	disk   Disk // nil is in memory
-	router *dht.Router
-	bus    *pubsub.Bus
-	set    *replica.Set
-	recs   *replica.Records // nil: none are kept
-	names  *naming
-	blocks blockservice.BlockService
-	fetch  *fetch.Fetcher
-	swap   *fetch.Bitswap // nil: it is not spoken
-	record *provider
-	mender *mender // nil: reads repair nothing
-	count  gauges
-	peers  string // file of remembered peers, or ""
-	log    *slog.Logger
-	began  time.Time
-	stop   []func() error // what was opened, in order
+	cfg     Config
+	key     crypto.PrivKey
+	host    lhost.Host
+	line    *link.Line // of a peer of a testnet, or nil
+	store   blocks.Store
+	ledger  blocks.Ledger
+	disk    Disk // nil is in memory
+	router  *dht.Router
+	bus     *pubsub.Bus
+	set     *replica.Set
+	recs    *replica.Records // nil: none are kept
+	names   *naming
+	blocks  blockservice.BlockService
+	fetch   *fetch.Fetcher
+	swap    *fetch.Bitswap // nil: it is not spoken
+	record  *provider
+	mender  *mender // nil: reads repair nothing
+	count   gauges
+	brought *wire.Counts
+	peers   string // file of remembered peers, or ""
+	log     *slog.Logger
+	began   time.Time
+	stop    []func() error // what was opened, in order
 
 	mu      sync.Mutex
 	writing map[string]claims // guarded by mu: blocks that puts and pins under way rely on
@@ -217,7 +218,8 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 		return nil, err
 	}
 	n.stop = append(n.stop, n.bus.Close)
-	speak := wire.Config{Conduct: wire.NewConduct(n.shun), Closer: n.closer, Caught: func(any) { n.Caught(PartWire) }, Log: log.With("part", "wire")}
+	n.brought = new(wire.Counts)
+	speak := wire.Config{Conduct: wire.NewConduct(n.shun), Counts: n.brought, Closer: n.closer, Caught: func(any) { n.Caught(PartWire) }, Log: log.With("part", "wire")}
 	client := wire.NewClient(p.Host, speak)
 	if p.Records != nil {
 		n.recs = replica.NewRecords(self, p.Records, n.router, client, replica.RecordsConfig{

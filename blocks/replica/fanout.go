@@ -99,7 +99,7 @@ func (s *Set) passTo(ctx context.Context, p peer.ID, l blocks.Lease, items []wir
 	for k, i := range is {
 		what[k] = wire.Item{Hash: items[i].Hash, Size: items[i].Size}
 	}
-	err := s.peers.Offer(ctx, p, l, wire.Fanout, what, s.store, func(k int, a wire.Ack) {
+	err := s.offerOnce(ctx, p, l, wire.Fanout, what, func(k int, a wire.Ack) {
 		idle.Reset(s.cfg.Linger)
 		told[k] = true
 		tell(is[k], wire.Ack{Status: a.Status, Peer: p})

@@ -279,7 +279,7 @@ func (s *Set) give(ctx context.Context, l *lane, p peer.ID, gs []*gift) {
 	defer cancel()
 	idle := time.AfterFunc(s.cfg.PutIdle, cancel)
 	defer idle.Stop()
-	err := s.peers.Offer(ctx, p, gs[0].lease, wire.Repair, items, s.store, func(i int, a wire.Ack) {
+	err := s.offerOnce(ctx, p, gs[0].lease, wire.Repair, items, func(i int, a wire.Ack) {
 		idle.Reset(s.cfg.PutIdle)
 		g := gs[i]
 		switch {

@@ -3,6 +3,7 @@
 //	place.go   the blocks of one put: windows → groups → quorum
 //	group.go   a group of blocks: holders → one offer to each → acks → the next closest
 //	fanout.go  the closest holder passes on: offer → its holders → acks by name → have you?
+//	carry.go   what two parts of this peer would bring to one holder is brought once
 //	jobs.go    the puts that are not done yet, and who failed them
 //	repair.go  rounds: who came or went? → the blocks that this touches → examine
 //	change.go  who came or went, seen from a few blocks that stand for all
@@ -195,6 +196,7 @@ type Set struct {
 	sated   map[peer.ID]time.Time          // guarded by mu: who said that it has no room, and when
 	cut     time.Time                      // guarded by mu: until then the brake is on
 	coming  map[string]*coming             // guarded by mu: blocks that were asked for and are not here yet
+	carried map[string]*load               // guarded by mu: what is being brought, by to whom and which block
 	brought map[peer.ID]time.Time          // guarded by mu: when each last brought one
 	mute    map[peer.ID]time.Time          // guarded by mu: who did not pass on what it was to, and when
 	rested  map[blocks.LeaseID]*blocks.Job // guarded by mu: how far the placements were that are not queued, and not done
@@ -212,7 +214,7 @@ func New(self peer.ID, st blocks.Store, led blocks.Ledger, r Router, p Peers, cf
 		jobs: map[blocks.LeaseID]*Job{}, slow: map[peer.ID]time.Time{}, groups: map[string]*witness{},
 		agenda: map[string]appointment{}, short: map[string]shortage{}, over: map[string]time.Time{}, sated: map[peer.ID]time.Time{},
 		books: newBooks(), pacing: map[peer.ID]time.Time{}, pressed: make(chan struct{}, 1),
-		mute: map[peer.ID]time.Time{}, coming: map[string]*coming{}, brought: map[peer.ID]time.Time{}, rested: map[blocks.LeaseID]*blocks.Job{}, passing: make(chan struct{}, passingOn),
+		mute: map[peer.ID]time.Time{}, coming: map[string]*coming{}, carried: map[string]*load{}, brought: map[peer.ID]time.Time{}, rested: map[blocks.LeaseID]*blocks.Job{}, passing: make(chan struct{}, passingOn),
 	}
 	s.urgent, s.calm = newLane(-1), newLane(cfg.Rate)
 	s.router = trusting{r, &s.trust}

@@ -16,9 +16,14 @@ import (
 // is slower than about 13 KB/s is a dead one.
 const step = 128<<10 - 24
 
+// rest is what goes with the step before it: the last few bytes of a block do not wait
+// for another turn in the muxer.
+const rest = 4 << 10
+
 // link is a stream of frames and data. One goroutine reads; many may send.
 type link struct {
 	r       *bufio.Reader
+	vain    int // bytes of blocks that were cut; of the goroutine that reads
 	readBy  func(time.Duration)
 	writeBy func(time.Duration)
 	reset   func() // ends every read and write at once
@@ -85,6 +90,7 @@ func (l *link) data(size int) ([]byte, error) {
 	copy(b, head[:n])
 	for ; n < size; n += min(size-n, step) {
 		if err := l.fill(b[n:min(size, n+step)]); err != nil {
+			l.vain += n
 			return nil, err
 		}
 	}
@@ -105,7 +111,8 @@ func (l *link) skip(size int) error {
 
 func (l *link) fill(b []byte) error {
 	l.readBy(timeout)
-	if _, err := io.ReadFull(l.r, b); err != nil {
+	if n, err := io.ReadFull(l.r, b); err != nil {
+		l.vain += n
 		return fmt.Errorf("wire: data: %w", cut(err))
 	}
 	return nil
@@ -143,6 +150,9 @@ func (l *link) sendData(idx uint32, b []byte, moved func()) error {
 func (l *link) write(b []byte, moved func()) error {
 	for len(b) > 0 {
 		n := min(len(b), step)
+		if len(b) < step+rest {
+			n = len(b)
+		}
 		l.writeBy(timeout)
 		if _, err := l.w.Write(b[:n]); err != nil {
 			return fmt.Errorf("wire: write: %w", err)

@@ -23,6 +23,7 @@ const (
 type taking struct {
 	*exchange
 	lease blocks.Lease
+	why   Reason
 	items []item
 	pass  *passing // of the fan-out items; nil: there is nothing to pass on
 
@@ -44,7 +45,7 @@ func (x *exchange) take(ctx context.Context, o *offer) error {
 	if len(o.items) == 0 {
 		return malformed("an offer of nothing")
 	}
-	t := taking{exchange: x, items: o.items, due: map[int]bool{}}
+	t := taking{exchange: x, why: Reason(min(o.reason, 255)), items: o.items, due: map[int]bool{}}
 	verdicts, err := t.verdicts(ctx, o)
 	if err != nil {
 		return err
@@ -199,8 +200,10 @@ func (t *taking) read(raw chan<- arrival) error {
 			}
 			b, err := t.l.data(int(m.size))
 			if err != nil {
+				t.cfg.Counts.addCut(t.l.vain)
 				return err
 			}
+			t.cfg.Counts.add(t.why, len(b))
 			raw <- arrival{idx: int(m.idx), bytes: b} // has room for all of them
 		default:
 			return malformed("message %d in an offer", m.number())

@@ -17,6 +17,7 @@ type benchFlags struct {
 	bytes    int64 // of size
 	runs     int
 	replicas int
+	fanout   int    // holders to which a put brings each block itself; 0 is the peer's choice
 	kubo     string // program to compare with; "" is none
 }
 
@@ -98,6 +99,7 @@ func (p *program) oneBench(b bench, short, long string) *cobra.Command {
 	o.replicas = 1
 	if b.sends {
 		f.IntVar(&o.replicas, "replicas", 3, "`number` of copies on other peers")
+		f.IntVar(&o.fanout, "fanout", 0, "`number` of holders to which each block is sent, the closest of which passes it on; 0 is the peer's choice")
 	}
 	if b.kubo != nil {
 		f.StringVar(&o.kubo, "kubo", "", "`path` of a Kubo program, to do the same work with in alternation")
@@ -116,6 +118,9 @@ func (o *benchFlags) parse() error {
 	}
 	if o.replicas < 1 || o.replicas > blocks.MaxReplicas {
 		return usagef("--replicas %d: want 1 to %d", o.replicas, blocks.MaxReplicas)
+	}
+	if o.fanout < 0 || o.fanout > blocks.MaxReplicas {
+		return usagef("--fanout %d: want 0 to %d", o.fanout, blocks.MaxReplicas)
 	}
 	if o.kubo == "" {
 		return nil

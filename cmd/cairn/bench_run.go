@@ -144,7 +144,7 @@ func benchPut(ctx context.Context, b *benchNetwork, o benchFlags, i int) (sample
 			return 0, err
 		}
 		began := time.Now()
-		want := blocks.PutOptions{Wait: blocks.WaitFull, Replicas: o.replicas}
+		want := blocks.PutOptions{Wait: blocks.WaitFull, Replicas: o.replicas, Fanout: o.fanout}
 		if _, err := b.peers[0].Put(ctx, newStamped(o.bytes, i), want, nil); err != nil {
 			return 0, err
 		}

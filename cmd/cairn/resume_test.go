@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,9 +17,12 @@ import (
 )
 
 // A publisher is killed at random points of a put, again and again, and what it was put
-// gets to its holders after each restart by sending the remainder: what the holders received
-// beyond r times the file is, on average, less than a quarter of it. Sending all of it again would
-// cost half of it. The log says how much it was.
+// gets to its holders after each restart by sending the remainder. What they are brought
+// beyond the copies is 2 MiB a kill by promise, and this is not what it is yet: every
+// stream that is in the middle of a block loses its part of it, up to 1 MiB, and each of
+// the four holders is brought several groups at a time. So the average is held to 4 MiB,
+// which is one block for each holder, and the log says how many kills were within the
+// promise and why each byte came. Sending all of it again would cost half of it.
 //
 // With CAIRN_ACCEPTANCE=1 it is eight kills of a smaller file; with CAIRN_LONG=1 as well, 50 of 200 MB.
 func TestAKilledPutSendsTheRemainder(t *testing.T) {
@@ -28,10 +33,6 @@ func TestAKilledPutSendsTheRemainder(t *testing.T) {
 		kills, length = 50, 200_000_000
 	}
 	w := up(t, others+1, "--replicas", strconv.Itoa(r))
-	net, err := loadTestnet(w.dir, w.name)
-	if err != nil {
-		t.Fatal(err)
-	}
 	dial := func(i int) *client.Client {
 		t.Helper()
 		net, err := loadTestnet(w.dir, w.name)
@@ -45,33 +46,30 @@ func TestAKilledPutSendsTheRemainder(t *testing.T) {
 		t.Cleanup(func() { c.Close() })
 		return c
 	}
-	var holders []*client.Client
-	for i := 1; i < len(net.Peers); i++ {
-		holders = append(holders, dial(i))
-	}
-	received := func() (all int64) { // the publisher's own count dies with it
-		t.Helper()
-		for _, c := range holders {
-			l, err := c.Link(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			all += l.Received
+	const promised, allowed = 2 << 20, others << 20 // bytes a kill: the promise; what the average is held to
+	brought := func() (all tally) {                 // to the holders: nobody brings the publisher anything
+		for i, why := range reasons {
+			all[i] = int64(w.metric(t, `cairn_brought_bytes_total{reason="`+why+`"}`))
 		}
 		return all
 	}
 	full := blocks.PutOptions{Wait: blocks.WaitFull}
-	began, before := time.Now(), received()
+	began, before := time.Now(), brought()
 	if _, err := dial(0).Put(t.Context(), newStamped(length, 1000), full, nil); err != nil {
 		t.Fatal(err)
 	}
 	whole := time.Since(began)
-	t.Logf("FIGURE not killed: %.2f s, holders received %.4f times r x the file", whole.Seconds(), float64(received()-before)/float64(r*length))
+	once := brought().minus(before)
+	t.Logf("FIGURE not killed: %.2f s, brought %v, %.4f times r x the file", whole.Seconds(), once, float64(once.sum())/float64(r*length))
+	if once.sum() < r*length || once.sum() > r*length*101/100 {
+		t.Fatalf("a put that is not killed brings %v, want r x %d and little more", once, length)
+	}
 
 	rng, phases := rand.New(rand.NewPCG(5, 2026)), map[string]int{}
-	var most, sum float64
+	var most, sum, cut int64
+	within := 0
 	for i := range kills {
-		c, before := dial(0), received()
+		c, before := dial(0), brought()
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { // ends with the put, which ends with its peer
@@ -118,17 +116,52 @@ func TestAKilledPutSendsTheRemainder(t *testing.T) {
 			}
 		}
 		phases[phase]++
-		over := float64(received()-before-r*length) / (1 << 20)
-		most, sum = max(most, over), sum+over
-		t.Logf("kill %d in phase %q: holders received r x the file and %.2f MiB", i, phase, over)
+		got := brought().minus(before)
+		over := got.sum() - once.sum()
+		most, sum, cut = max(most, over), sum+over, cut+got[len(got)-1]
+		t.Logf("kill %d in phase %q: %v: %.2f MiB beyond the copies", i, phase, got, mib(over))
+		if over <= promised {
+			within++
+		}
 	}
-	allowed := float64(r*length) / 4 / (1 << 20)
-	t.Logf("FIGURE %d kills of a put of %.0f MB with %d copies, %v: beyond r x the file %.2f MiB on average, %.2f at most, %.2f allowed",
-		kills, float64(length)/1e6, r, phases, sum/float64(kills), most, allowed)
-	if avg := sum / float64(kills); avg > allowed {
-		t.Errorf("a kill cost %.2f MiB on average, want %.2f at most", avg, allowed)
+	t.Logf("FIGURE %d kills of a put of %.0f MB with %d copies, %v: beyond the copies %.2f MiB on average, of which %.2f were cut off, %.2f at most; %d within %.2f",
+		kills, float64(length)/1e6, r, phases, mib(sum)/float64(kills), mib(cut)/float64(kills), mib(most), within, mib(promised))
+	if sum > int64(kills)*allowed {
+		t.Errorf("a kill cost %.2f MiB on average, want %.2f at most", mib(sum)/float64(kills), mib(allowed))
 	}
 	if phases["journal"] == 0 {
 		t.Error("no kill met a put that was being spread: this proves nothing")
 	}
 }
+
+// reasons are why a peer is brought blocks; the last is of those that did not come whole.
+var reasons = [...]string{"put", "fanout", "repair", "handoff", "cut"}
+
+// tally is bytes by reason.
+type tally [len(reasons)]int64
+
+func (a tally) minus(b tally) (d tally) {
+	for i := range a {
+		d[i] = a[i] - b[i]
+	}
+	return d
+}
+
+func (a tally) sum() (n int64) {
+	for _, v := range a {
+		n += v
+	}
+	return n
+}
+
+func (a tally) String() string {
+	var out []string
+	for i, v := range a {
+		if v != 0 {
+			out = append(out, fmt.Sprintf("%s %.2f MiB", reasons[i], mib(v)))
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+func mib(n int64) float64 { return float64(n) / (1 << 20) }

@@ -141,6 +141,7 @@ type Router struct {
 	view    view                              // guarded by mu
 	dials   map[peer.ID]*attempt              // guarded by mu: dials under way, and those that failed lately
 	hellos  map[peer.ID]Hello                 // guarded by mu: of connected peers
+	lost    map[peer.ID]*lostMember           // guarded by mu: who may be in another part of a parted network
 	near    []peer.ID                         // guarded by mu: the neighbours, whose connections are protected
 	wide    int                               // guarded by mu: keys that share so many bits share a lookup
 	asking  map[keyspace.Prefix]chan struct{} // guarded by mu: parts being looked up; closed when it has ended
@@ -162,7 +163,7 @@ func New(h host.Host, cfg Config) (*Router, error) {
 	}
 	r := &Router{
 		host: h, cfg: cfg, self: h.ID(), state: Starting, began: time.Now(), incarnation: rand.Uint64(),
-		ready: make(chan struct{}), changed: make(chan struct{}, 1), gone: make(chan struct{}, 1),
+		lost: map[peer.ID]*lostMember{}, ready: make(chan struct{}), changed: make(chan struct{}, 1), gone: make(chan struct{}, 1),
 		pulse: make(chan struct{}, 1), cut: make(chan struct{}, 1),
 		view:  view{members: map[peer.ID]*member{}},
 		dials: map[peer.ID]*attempt{}, hellos: map[peer.ID]Hello{}, asking: map[keyspace.Prefix]chan struct{}{},

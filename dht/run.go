@@ -50,6 +50,7 @@ func (r *Router) Run(ctx context.Context) error {
 	g.Go(func() error { r.warm(ctx); return nil })
 	g.Go(func() error { return r.watch(ctx) })
 	g.Go(func() error { r.beat(ctx); return nil })
+	g.Go(func() error { r.rejoin(ctx); return nil })
 	err := g.Wait()
 	r.farewell(context.WithoutCancel(ctx), Draining)
 	return err

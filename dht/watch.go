@@ -53,6 +53,9 @@ func (r *Router) watch(ctx context.Context) error {
 			case event.EvtPeerProtocolsUpdated:
 				meet(e.Peer)
 			case event.EvtPeerConnectednessChanged:
+				if e.Connectedness == network.NotConnected && r.isMember(e.Peer) {
+					r.noteLost(e.Peer)
+				}
 				if e.Connectedness == network.NotConnected && r.ended(e.Peer) {
 					errands.Go(func() { r.redial(ctx, e.Peer) })
 				}
@@ -82,6 +85,7 @@ func (r *Router) tidy() time.Duration {
 	}
 	r.mu.Unlock()
 	for _, p := range departed {
+		r.noteLost(p)
 		r.cfg.Log.Info("member departed", "peer", p)
 	}
 	if len(departed) > 0 {

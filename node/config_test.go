@@ -155,7 +155,7 @@ func TestProfilePicksTimingAndAddresses(t *testing.T) {
 	if got := c.Timing(); got.Grace != 30*time.Minute || got.PutIdle != time.Minute || got.DialPublic != 10*time.Second {
 		t.Errorf("lan: %+v", got)
 	}
-	if low, high := c.Conns(); low != 96 || high != 160 || len(c.ListenAddrs()) != 4 {
+	if low, high := c.Conns(); low != 96 || high != 160 || len(c.ListenAddrs()) != 10 {
 		t.Errorf("lan: %d to %d connections, %q", low, high, c.ListenAddrs())
 	}
 	c.Network.Profile = node.ProfileTestnet

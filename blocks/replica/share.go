@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/cairn-network/cairn/blocks"
@@ -27,13 +28,15 @@ type books struct {
 	lacking  int64                    // more than there is room for, at most, since somebody last asked
 	by       map[peer.ID]int64        // of blocks held for each publisher
 	under    map[blocks.LeaseID]int64 // of blocks held under each lease
-	entering map[string]*entering     // holdings being written, by lease id and multihash
+	entering map[string]*entering     // blocks whose holdings are being written, by multihash
 }
 
-// entering is a holding that some are writing at the same time; it counts once.
+// entering is a block for which some write holdings at the same time: each of these counts
+// once, and what the block takes once for all.
 type entering struct {
 	n    int
-	done bool
+	base func() ([]blocks.Lease, error) // what it was held under before any of these was written
+	done []blocks.Lease                 // holdings that were written meanwhile
 }
 
 // entry is a block that is counted.
@@ -178,21 +181,23 @@ func (s *Set) hold(ctx context.Context, l blocks.Lease, hs []mh.Multihash, size 
 		return nil
 	}
 	id := l.ID()
-	keys := make([]string, len(hs))
+	es := make([]*entering, len(hs))
 	s.mu.Lock()
 	for i, h := range hs {
-		keys[i] = string(id[:]) + string(h)
-		e := s.books.entering[keys[i]]
+		e := s.books.entering[string(h)]
 		if e == nil {
-			e = new(entering)
-			s.books.entering[keys[i]] = e
+			e = &entering{base: sync.OnceValues(func() ([]blocks.Lease, error) {
+				return s.ledger.Leases(context.WithoutCancel(ctx), h) // others rely on it
+			})}
+			s.books.entering[string(h)] = e
 		}
 		e.n++
+		es[i] = e
 	}
 	s.mu.Unlock()
 	before := make([][]blocks.Lease, len(hs))
-	for i, h := range hs {
-		if before[i], err = s.ledger.Leases(ctx, h); err != nil {
+	for i, e := range es {
+		if before[i], err = e.base(); err != nil {
 			break
 		}
 	}
@@ -204,15 +209,14 @@ func (s *Set) hold(ctx context.Context, l blocks.Lease, hs []mh.Multihash, size 
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, k := range keys {
-		e := s.books.entering[k]
-		was := slices.ContainsFunc(before[i], func(x blocks.Lease) bool { return x.ID() == id })
-		if err == nil && !was && !e.done {
-			e.done = true
-			s.books.add(s.self, before[i], l, size(i))
+	for i, e := range es {
+		known := slices.Concat(before[i], e.done)
+		if err == nil && !slices.ContainsFunc(known, func(x blocks.Lease) bool { return x.ID() == id }) {
+			e.done = append(e.done, l)
+			s.books.add(s.self, known, l, size(i))
 		}
 		if e.n--; e.n == 0 {
-			delete(s.books.entering, k)
+			delete(s.books.entering, string(hs[i]))
 		}
 	}
 	return err

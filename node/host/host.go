@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/cairn-network/cairn/node/link"
@@ -71,8 +73,10 @@ func New(cfg Config) (lhost.Host, error) {
 	}
 	if cfg.Line != nil {
 		opts = append(opts, through(cfg.Line))
-	} else {
-		opts = append(opts, libp2p.ShareTCPListener()) // plain TCP and WebSocket on one port
+	} else if slices.ContainsFunc(cfg.Listen, func(a string) bool { return strings.HasSuffix(a, "/ws") }) {
+		// Plain TCP and WebSocket on one port. It has to hear what a caller says first: while 64
+		// of them say nothing, others wait.
+		opts = append(opts, libp2p.ShareTCPListener())
 	}
 	if cfg.Private {
 		opts = append(opts, libp2p.DisableIdentifyAddressDiscovery())

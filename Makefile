@@ -38,8 +38,9 @@ race: ## before every push
 fuzz: ## each target for FUZZTIME
 	./.ci/fuzz $(or $(FUZZTIME),10s)
 
+ACCEPT ?= Publisher$$|TestThreePeersAre|TestPeersAre|TestSixOf|TestHealthIs|TestARolling|TestASilent
 acceptance: ## 100 files, 20 peers, the publisher killed, and its control; three and six killed at once; restarts; silent loss; health counted
-	CAIRN_ACCEPTANCE=1 $(GO) test ./cmd/cairn -run 'Publisher$$|TestThreePeersAre|TestPeersAre|TestSixOf|TestHealthIs|TestARolling|TestASilent' -v -count=1 -timeout 30m
+	CAIRN_ACCEPTANCE=1 $(GO) test ./cmd/cairn -run '$(ACCEPT)' -v -count=1 -timeout 30m
 
 clients: ## Helia, verified-fetch, js-libp2p, kubo-rpc-client and ipfs-car against real daemons; npm installs them
 	cd web/testdata/clients && npm ci --ignore-scripts --no-fund --no-audit

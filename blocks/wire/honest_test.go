@@ -137,17 +137,14 @@ func oneIsHonest(t *testing.T, serve func(network.Stream), lies bool, all []bloc
 	if wrong > 0 {
 		t.Errorf("%d wrong blocks", wrong)
 	}
-	if conduct.m[honest.ID()] != nil {
+	if offences(conduct, honest.ID()) > 0 {
 		t.Error("the honest one is blamed")
 	}
-	offences := 0
-	if o := conduct.m[bad.ID()]; o != nil {
-		offences = o.count
+	blamed := offences(conduct, bad.ID())
+	if blamed > tolerated || conduct.Refused(bad.ID()) != lies {
+		t.Errorf("%d offences, refused %t, want %t", blamed, conduct.Refused(bad.ID()), lies)
 	}
-	if offences > tolerated || conduct.Refused(bad.ID()) != lies {
-		t.Errorf("%d offences, refused %t, want %t", offences, conduct.Refused(bad.ID()), lies)
-	}
-	t.Logf("FIGURE %d gets in %v, %d offences, refused %t", len(all), time.Since(t0).Round(time.Millisecond), offences, conduct.Refused(bad.ID()))
+	t.Logf("FIGURE %d gets in %v, %d offences, refused %t", len(all), time.Since(t0).Round(time.Millisecond), blamed, conduct.Refused(bad.ID()))
 	time.Sleep(longest + timeout)
 	unused(t, c)
 	if err := f.Close(); err != nil {

@@ -196,6 +196,9 @@ func TestOneCollectionAtATime(t *testing.T) {
 // What was merely read stays within its space, without anybody's doing; its control is a
 // space that is not exceeded.
 func TestWhatWasReadStaysWithinItsSpace(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIP: the race detector makes minutes of it; make test runs it")
+	}
 	for _, limit := range []node.Size{3 << 20, 100 << 20} {
 		synctest.Test(t, func(t *testing.T) {
 			cfg := nodetest.Config()

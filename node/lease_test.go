@@ -45,6 +45,9 @@ func put(t *testing.T, n *node.Node, seed uint64, o blocks.PutOptions) blocks.Re
 // holders hear of it before it ends; one whose end was chosen ends, and then and after it
 // nothing is deleted. Without the publisher nothing is renewed.
 func TestALeaseIsRenewedWhileItsPublisherLives(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIP: the race detector makes minutes of it; make test runs it")
+	}
 	for _, alive := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
 			cfg := nodetest.Config()
@@ -199,6 +202,9 @@ func TestAnotherMayTakeOverALease(t *testing.T) {
 // When others need the space, what was held under leases that are over goes, and what is
 // held under leases that stand does not; without that need nothing goes.
 func TestSpaceIsMadeOfWhatLeasesNoLongerHold(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIP: the race detector makes minutes of it; make test runs it")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		cfg := nodetest.Config()
 		cfg.Replica.R, cfg.Store.Quota = 3, 8<<20

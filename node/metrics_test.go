@@ -145,6 +145,7 @@ func TestRepairIsCounted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			time.Sleep(time.Minute) // until then who passes the put on looks for another holder itself
 			for _, i := range w.Holders(rc.Root) {
 				if i != 0 {
 					w.Kill(i)

@@ -35,6 +35,9 @@ func TestPutOutlivesItsHolders(t *testing.T) {
 
 // Its control: without repair the same file is gone.
 func TestWithoutRepairThePutDiesWithItsHolders(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIP: the race detector makes minutes of it; make test runs it")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		cfg := nodetest.Config()
 		cfg.Replica.Repair = false

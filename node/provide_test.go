@@ -46,6 +46,9 @@ func far(t *testing.T, w *nodetest.Net, author int, make func(seed uint64) cid.C
 // its record, the leaves because who had the root has them. The control is a
 // block at the same author without a record.
 func TestWhatNobodyHoldsIsFoundAtItsAuthor(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIP: the race detector makes minutes of it; make test runs it")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		const author, reader = 2, 9
 		ctx, cfg := t.Context(), nodetest.Config()

@@ -15,6 +15,9 @@ import (
 // still names, is found out by its neighbours; nobody else is accused, and before the
 // loss nobody was. Without comparisons, the control, nothing is noticed.
 func TestALossThatNobodySaysIsFound(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIP: the race detector makes minutes of it; make test runs it")
+	}
 	for _, repair := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
 			cfg := nodetest.Config()

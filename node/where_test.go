@@ -18,6 +18,9 @@ import (
 // repair does at once what the network would do in its time. Repair rounds are off: what
 // comes back came by asking for it, and without asking nothing does.
 func TestWhatIsShortIsExplainedAndRepaired(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIP: the race detector makes minutes of it; make test runs it")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cfg := t.Context(), nodetest.Config()
 		cfg.Replica.Repair = false

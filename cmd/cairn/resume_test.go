@@ -30,7 +30,7 @@ func TestAKilledPutSendsTheRemainder(t *testing.T) {
 	const r, others = 3, 4
 	kills, length := 8, int64(48<<20)
 	if os.Getenv("CAIRN_LONG") != "" {
-		kills, length = 50, 200_000_000
+		kills, length = int(number("CAIRN_KILLS", 50)), 200_000_000
 	}
 	w := up(t, others+1, "--replicas", strconv.Itoa(r))
 	dial := func(i int) *client.Client {
@@ -65,7 +65,7 @@ func TestAKilledPutSendsTheRemainder(t *testing.T) {
 		t.Fatalf("a put that is not killed brings %v, want r x %d and little more", once, length)
 	}
 
-	rng, phases := rand.New(rand.NewPCG(5, 2026)), map[string]int{}
+	rng, phases := rand.New(rand.NewPCG(uint64(number("CAIRN_SEED", 5)), 2026)), map[string]int{}
 	var most, sum, cut int64
 	within := 0
 	for i := range kills {

@@ -63,7 +63,7 @@ func TestAKilledPutSendsTheRemainder(t *testing.T) {
 	once, crossed := brought().minus(before), came()-base
 	t.Logf("FIGURE not killed: %.2f s, brought %v, %.4f times r x the file; %.2f MiB over the network", whole.Seconds(), once, float64(once.sum())/float64(r*length), mib(crossed))
 	if once.sum() < r*length*95/100 || once.sum() > r*length*101/100 { // a holder may fetch what a comparison has shown it
-		t.Fatalf("a put that is not killed brings %v, want r x %d and little more", once, length)
+		t.Errorf("a put that is not killed brings %v, want r x %d and little more", once, length)
 	}
 
 	rng, phases := rand.New(rand.NewPCG(uint64(number("CAIRN_SEED", 5)), 2026)), map[string]int{}

@@ -15,7 +15,7 @@ import (
 )
 
 // real starts a whole peer in a home of its own, on loopback and on a real disk.
-func real(t *testing.T, boot ...string) *node.Node {
+func real(t testing.TB, boot ...string) *node.Node {
 	t.Helper()
 	h := node.HomeAt(t.TempDir())
 	cfg := node.DefaultConfig()
@@ -23,7 +23,7 @@ func real(t *testing.T, boot ...string) *node.Node {
 	return open(t, h, cfg)
 }
 
-func open(t *testing.T, h node.Home, cfg node.Config) *node.Node {
+func open(t testing.TB, h node.Home, cfg node.Config) *node.Node {
 	t.Helper()
 	if err := node.Create(h, cfg); err != nil {
 		t.Fatal(err)
@@ -48,7 +48,7 @@ func open(t *testing.T, h node.Home, cfg node.Config) *node.Node {
 	return n
 }
 
-func until(t *testing.T, what string, ok func() bool) {
+func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {

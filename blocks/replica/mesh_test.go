@@ -152,7 +152,25 @@ func (e *end) Offer(ctx context.Context, p peer.ID, l blocks.Lease, _ wire.Reaso
 		}
 		tell(i, wire.Ack{Status: says[i]})
 	}
-	return nil
+	return e.pass(ctx, p, l, items, says, tell)
+}
+
+// pass has p pass on those of items that are to be passed on and that it has.
+func (e *end) pass(ctx context.Context, p peer.ID, l blocks.Lease, items []wire.Item, says []wire.Status, tell func(int, wire.Ack)) error {
+	var fan []wire.Item
+	var at []int
+	for i, it := range items {
+		if it.Fanout && (says[i] == wire.Stored || says[i] == wire.Have) {
+			fan, at = append(fan, it), append(at, i)
+		}
+	}
+	var one sync.Mutex // tell hears one answer at a time
+	e.set[p].Pass(ctx, e.self, l, fan, func(i int, a wire.Ack) {
+		one.Lock()
+		defer one.Unlock()
+		tell(at[i], a)
+	})
+	return ctx.Err()
 }
 
 func (e *end) States(ctx context.Context, p peer.ID, hs []mh.Multihash) ([]wire.State, error) {

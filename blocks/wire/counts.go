@@ -13,7 +13,8 @@ type Counts struct {
 // those of an unknown one count as [Put].
 func (c *Counts) Brought(why Reason) int64 { return c.brought[known(why)].Load() }
 
-// Cut is how many bytes came in vain: of a block whose stream ended before it did.
+// Cut is how many bytes came in vain: of a block whose stream ended before it did, and
+// with which its bringer did not go on.
 func (c *Counts) Cut() int64 { return c.cut.Load() }
 
 func known(why Reason) Reason {

@@ -96,7 +96,7 @@ func drawBlocks(t *rapid.T, p peer.ID) (bs []blocks.Block, late map[string]time.
 	return bs, late
 }
 
-// However many bring however much, however slow: what was sent and is not on the disk is
+// Invariant 8, of who takes: however many bring however much, however slow: what was sent and is not on the disk is
 // never more than the budget, every item comes to its end, and everything is given back.
 func TestOffersStayWithinTheirCredit(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
@@ -156,8 +156,8 @@ func TestOffersStayWithinTheirCredit(t *testing.T) {
 	})
 }
 
-// Of what is asked for no more is on its way than was reserved, whatever the order in
-// which it is wanted, checked or given up; and everything comes.
+// Invariant 8, of who asks: of what is asked for no more is on its way than was reserved,
+// whatever the order in which it is wanted, checked or given up; and everything comes.
 func TestGetsStayWithinTheirCredit(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		bs, late := drawBlocks(rt, "giver")

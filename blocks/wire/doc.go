@@ -20,10 +20,11 @@
 //	                            Cancel cancel=8; Have have=9; HaveR have_r=10; Busy busy=11; Leases leases=12; LeasesR leases_r=13;
 //	                            Part part=14; Naming naming=15; Named named=16;
 //	                            PutRecord put_record=17; GetRecord get_record=18; Record record=19; } }
-//	message Item    { bytes mh=1; uint32 size=2; uint32 flags=3; uint32 kind=4; uint32 r=5; }  // flags 1 FANOUT, 2 URGENT; kind 0 block
+//	message Item    { bytes mh=1; uint32 size=2; uint32 flags=3; uint32 kind=4; uint32 r=5; }  // flags 1 FANOUT, 2 URGENT, 4 REST; kind 0 block
 //	message Member  { bytes id=1; repeated bytes addr=2; }                      // at most 8 addresses, 512 bytes
 //	message Offer   { repeated Item items=1; repeated bytes lease_ids=2; bytes lease_record=3; uint32 reason=4; }
-//	message Want    { bytes bitmap=1; uint64 credit=2; repeated Deny deny=3; }
+//	message Want    { bytes bitmap=1; uint64 credit=2; repeated Deny deny=3; repeated Begun begun=4; }
+//	message Begun   { uint32 idx=1; uint32 len=2; }                             // the first len bytes are there
 //	message Deny    { uint32 idx=1; uint32 st=2; repeated Member closer=3; }
 //	message Data    { uint32 idx=1; uint32 len=2; }                             // and len raw bytes
 //	message Ack     { uint32 idx=1; uint32 st=2; uint32 cls=3; bytes peer=4; }  // peer: who says so; empty is the sender
@@ -49,8 +50,10 @@
 // relays their answers as Acks with their names; the stream ends when it has no more to
 // say. What it does not pass on costs its sender only time. Each item gets one verdict: a Deny in the Want, an Ack HAVE (it is
 // here and now held under the lease), or a bit in the Want and an Ack after its Data.
-// STORED and HAVE say that block and lease are on the disk. Who cannot deliver a
-// wanted item says Cancel. Have asks at most [Batch] keys and proves at most [Proofs].
+// STORED and HAVE say that block and lease are on the disk. Of a wanted REST item its taker
+// may have the beginning, from a stream of the same sender that was cut: it says how much in
+// the Want, the Data brings the rest, and the credit is spent as for all of it. Who cannot
+// deliver a wanted item says Cancel. Have asks at most [Batch] keys and proves at most [Proofs].
 //
 // A PutRecord is answered by STORED or HAVE (that very value stands here), OLDER (a value
 // that wins over it stands here, and is in the answer), or why not; a GetRecord by HAVE with

@@ -41,6 +41,9 @@ func (m *want) fields(b []byte) []byte {
 		e = number(e, 2, d.status)
 		b = repeated(b, 3, members(e, 3, d.closer))
 	}
+	for _, g := range m.begun {
+		b = repeated(b, 4, number(number(nil, 1, g.idx), 2, g.size))
+	}
 	return b
 }
 func (m *want) take(num protowire.Number, v uint64, raw []byte) bool {
@@ -64,6 +67,13 @@ func (m *want) take(num protowire.Number, v uint64, raw []byte) bool {
 		})
 		m.deny = append(m.deny, d)
 		return ok && len(m.deny) <= Batch
+	case 4:
+		var g begun
+		ok := raw != nil && parse(raw, func(num protowire.Number, v uint64, raw []byte) bool {
+			return num == 1 && u32(&g.idx, v, raw) || num == 2 && u32(&g.size, v, raw)
+		})
+		m.begun = append(m.begun, g)
+		return ok && len(m.begun) <= Batch
 	}
 	return false
 }

@@ -362,7 +362,7 @@ func (g *getting) take(l *link, m *data) error {
 			return err
 		}
 	default:
-		b, err := l.data(int(n))
+		b, err := l.data(nil, int(n))
 		if err != nil {
 			return err
 		}

@@ -2,9 +2,11 @@ package wire
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,7 +25,6 @@ const rest = 4 << 10
 // link is a stream of frames and data. One goroutine reads; many may send.
 type link struct {
 	r       *bufio.Reader
-	vain    int // bytes of blocks that were cut; of the goroutine that reads
 	readBy  func(time.Duration)
 	writeBy func(time.Duration)
 	reset   func() // ends every read and write at once
@@ -78,20 +79,22 @@ func cut(err error) error {
 // little makes nobody allocate what it has said.
 var heads = sync.Pool{New: func() any { return new([step]byte) }}
 
-// data reads size bytes, which the caller has found to be within the limits.
-func (l *link) data(size int) ([]byte, error) {
+// data reads what follows begun of size bytes, which the caller has found to be within
+// the limits, and gives all of them; with an error, those that have come.
+func (l *link) data(begun []byte, size int) ([]byte, error) {
 	head := heads.Get().(*[step]byte)
 	defer heads.Put(head)
-	n := min(size, step)
-	if err := l.fill(head[:n]); err != nil {
-		return nil, err
+	n := len(begun)
+	k, err := l.fill(head[:min(size-n, step)])
+	if err != nil {
+		return slices.Concat(begun, head[:k]), err
 	}
 	b := make([]byte, size)
-	copy(b, head[:n])
-	for ; n < size; n += min(size-n, step) {
-		if err := l.fill(b[n:min(size, n+step)]); err != nil {
-			l.vain += n
-			return nil, err
+	copy(b, begun)
+	copy(b[n:], head[:k])
+	for n += k; n < size; n += k {
+		if k, err = l.fill(b[n:min(size, n+step)]); err != nil {
+			return bytes.Clone(b[:n+k]), err
 		}
 	}
 	return b, nil
@@ -102,20 +105,19 @@ func (l *link) skip(size int) error {
 	head := heads.Get().(*[step]byte)
 	defer heads.Put(head)
 	for ; size > 0; size -= min(size, step) {
-		if err := l.fill(head[:min(size, step)]); err != nil {
+		if _, err := l.fill(head[:min(size, step)]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (l *link) fill(b []byte) error {
+func (l *link) fill(b []byte) (n int, err error) {
 	l.readBy(timeout)
-	if n, err := io.ReadFull(l.r, b); err != nil {
-		l.vain += n
-		return fmt.Errorf("wire: data: %w", cut(err))
+	if n, err = io.ReadFull(l.r, b); err != nil {
+		err = fmt.Errorf("wire: data: %w", cut(err))
 	}
-	return nil
+	return n, err
 }
 
 // send writes frames, as one piece.

@@ -161,10 +161,12 @@ type (
 		idx, status uint32
 		closer      []peer.AddrInfo
 	}
-	want struct {
+	begun struct{ idx, size uint32 }
+	want  struct {
 		bitmap []byte
 		credit uint64
 		deny   []deny
+		begun  []begun
 	}
 	data struct{ idx, size uint32 }
 	ack  struct {
@@ -205,6 +207,7 @@ type (
 const (
 	flagFanout = 1
 	flagUrgent = 2
+	flagRest   = 4
 )
 
 func bitmap(n int) []byte { return make([]byte, (n+7)/8) }

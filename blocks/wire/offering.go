@@ -57,6 +57,7 @@ type offering struct {
 	l     *link
 	items []Item
 	tell  func(int, Ack)
+	begun map[int]int // bytes of items that are there already; set before any is sent
 
 	end   sync.Mutex // one end at a time is told
 	acked []bool     // guarded by end: by p itself, or withdrawn
@@ -77,7 +78,7 @@ func newOffering(l *link, items []Item, tell func(int, Ack)) *offering {
 func (o *offering) run(ctx context.Context, lease blocks.Lease, why Reason, from Lender) error {
 	q, relayed := offer{record: lease.Marshal(), reason: uint32(why)}, false
 	for _, it := range o.items {
-		w := item{hash: it.Hash, size: uint32(it.Size)}
+		w := item{hash: it.Hash, size: uint32(it.Size), flags: flagRest}
 		if it.Fanout {
 			w.flags |= flagFanout
 			w.copys = uint32(max(it.Served, 0))
@@ -135,6 +136,14 @@ func (o *offering) wanted(w *want) (todo []int, err error) {
 		if !o.ends(i, Ack{Status: no.Code, Closer: d.closer, Err: no}) {
 			return nil, malformed("two ends of %d", d.idx)
 		}
+	}
+	o.begun = map[int]int{}
+	for _, g := range w.begun {
+		i, n := int(g.idx), int(g.size)
+		if i >= len(o.items) || !bit(w.bitmap, i) || n <= 0 || n >= o.items[i].Size || o.begun[i] > 0 {
+			return nil, malformed("%d bytes of %d are said to be there", n, i)
+		}
+		o.begun[i] = n
 	}
 	for i := range o.items {
 		if bit(w.bitmap, i) {
@@ -255,7 +264,7 @@ func (o *offering) send(ctx context.Context, todo []int, from Lender) error {
 			if int64(len(b)) != n {
 				return blocks.ErrMismatch
 			}
-			sent = o.l.sendData(uint32(i), b, func() { o.l.readBy(longest) })
+			sent = o.l.sendData(uint32(i), b[o.begun[i]:], func() { o.l.readBy(longest) })
 			return sent
 		})
 		if sent != nil {

@@ -68,12 +68,14 @@ type service struct {
 	turns  *turns  // for what goes out
 	pace   *pace   // for what is read to prove it
 
-	passing chan struct{} // a slot for each offer that is being passed on
+	passing  chan struct{} // a slot for each offer that is being passed on
+	remnants *remnants
 }
 
 func newService(st blocks.Store, led blocks.Ledger, keeper Keeper, cfg Config) *service {
 	cfg = cfg.withDefaults()
-	return &service{st: st, led: led, keeper: keeper, cfg: cfg, room: newBudget(cfg.Room), turns: newTurns(cfg.Room), pace: newPace(), passing: make(chan struct{}, passings)}
+	return &service{st: st, led: led, keeper: keeper, cfg: cfg, room: newBudget(cfg.Room), turns: newTurns(cfg.Room), pace: newPace(), passing: make(chan struct{}, passings),
+		remnants: &remnants{lost: cfg.Counts.addCut}}
 }
 
 // Serve answers on h out of st and led, and asks keeper what to keep, until the

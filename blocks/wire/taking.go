@@ -25,7 +25,8 @@ type taking struct {
 	lease blocks.Lease
 	why   Reason
 	items []item
-	pass  *passing // of the fan-out items; nil: there is nothing to pass on
+	pass  *passing       // of the fan-out items; nil: there is nothing to pass on
+	heads map[int][]byte // of items that came in part before; of the goroutine that reads
 
 	mu      sync.Mutex
 	due     map[int]bool // guarded by mu: wanted, and not come yet
@@ -78,6 +79,8 @@ func (x *exchange) take(ctx context.Context, o *offer) error {
 		defer func() { x.room.give(t.held) }() // everything else has ended by then
 	}
 	t.left, t.ungiven, w.credit = t.held, t.ungiven-t.held, uint64(t.held)
+	w.begun = t.begun()
+	defer t.unused()
 	if err := x.l.send(append([]message{&w}, acks...)...); err != nil {
 		return err
 	}
@@ -198,9 +201,11 @@ func (t *taking) read(raw chan<- arrival) error {
 			if err := t.expect(m); err != nil {
 				return err
 			}
-			b, err := t.l.data(int(m.size))
+			i := int(m.idx)
+			b, err := t.l.data(t.heads[i], int(t.items[i].size))
+			delete(t.heads, i)
 			if err != nil {
-				t.cfg.Counts.addCut(t.l.vain)
+				t.remnants.keep(t.from, t.items[i].hash, int(t.items[i].size), b)
 				return err
 			}
 			t.cfg.Counts.add(t.why, len(b))
@@ -235,12 +240,12 @@ func (t *taking) expect(m *data) error {
 	switch {
 	case !t.due[i]:
 		return malformed("data for %d, which is not due", i)
-	case m.size != t.items[i].size:
-		return malformed("%d bytes for an item of %d", m.size, t.items[i].size)
-	case int64(m.size) > t.left:
-		return malformed("%d bytes on a credit of %d", m.size, t.left)
+	case int(m.size)+len(t.heads[i]) != int(t.items[i].size):
+		return malformed("%d bytes for an item of %d, of which %d are here", m.size, t.items[i].size, len(t.heads[i]))
+	case int64(t.items[i].size) > t.left:
+		return malformed("an item of %d bytes on a credit of %d", t.items[i].size, t.left)
 	}
-	t.left -= int64(m.size)
+	t.left -= int64(t.items[i].size)
 	delete(t.due, i)
 	return nil
 }

@@ -279,7 +279,7 @@ func TestAGetThatIsKilledCostsTheRemainder(t *testing.T) {
 	const bytesOf = 200_000_000
 	points := 8
 	if os.Getenv("CAIRN_LONG") != "" {
-		points = 50
+		points = int(number("CAIRN_KILLS", 50))
 	}
 	w := up(t, 2)
 	dir := t.TempDir()

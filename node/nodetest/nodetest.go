@@ -28,6 +28,7 @@ type Net struct {
 	Hosts []host.Host
 	stop  []func() // ends peer i
 	dead  []bool   // peer i has ended
+	cfg   node.Config
 	cut   atomic.Pointer[func(a, b int) bool]
 }
 
@@ -43,7 +44,13 @@ func Config() node.Config {
 // New starts n peers that know each other. Call it inside synctest.Test.
 func New(t testing.TB, n int, cfg node.Config) *Net {
 	t.Helper()
-	w := &Net{t: t}
+	return Growing(t, n, 0, cfg)
+}
+
+// Growing is New with room for more peers, which come one by one with Join.
+func Growing(t testing.TB, n, more int, cfg node.Config) *Net {
+	t.Helper()
+	w := &Net{t: t, cfg: cfg}
 	link := simnet.LinkSettings{BitsPerSecond: 50 * simlibp2p.OneMbps}
 	number := map[string]int{}
 	latency := func(p *simnet.Packet) time.Duration {
@@ -53,33 +60,45 @@ func New(t testing.TB, n int, cfg node.Config) *Net {
 		return 20 * time.Millisecond
 	}
 	sim, meta, err := simlibp2p.SimpleLibp2pNetwork([]simlibp2p.NodeLinkSettingsAndCount{{
-		LinkSettings: simnet.NodeBiDiLinkSettings{Downlink: link, Uplink: link}, Count: n,
+		LinkSettings: simnet.NodeBiDiLinkSettings{Downlink: link, Uplink: link}, Count: n + more,
 	}}, latency, simlibp2p.NetworkSettings{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range n {
+	for i := range n + more {
 		number[simnet.IntToPublicIPv4(i).String()] = i
 	}
 	sim.Start()
 	t.Cleanup(sim.Close)
 	w.Hosts = meta.Nodes
-	first := peer.AddrInfo{ID: meta.Nodes[0].ID(), Addrs: meta.Nodes[0].Addrs()}
-	for i, h := range meta.Nodes {
-		w.start(h, cfg)
-		if i > 0 {
-			if err := h.Connect(t.Context(), first); err != nil {
-				t.Fatal(err)
-			}
-		}
+	for range n {
+		w.Join()
 	}
 	t.Cleanup(func() {
 		for i := range w.Nodes {
 			w.Kill(i)
 		}
+		for _, h := range w.Hosts[len(w.Nodes):] {
+			_ = h.Close()
+		}
 	})
 	time.Sleep(time.Minute) // virtual: routing tables fill
 	return w
+}
+
+// Join starts one more peer, which knows the first that lives.
+func (w *Net) Join() {
+	w.t.Helper()
+	alive := w.Alive()
+	h := w.Hosts[len(w.Nodes)]
+	w.start(h, w.cfg)
+	if len(alive) == 0 {
+		return
+	}
+	first := w.Hosts[alive[0]]
+	if err := h.Connect(w.t.Context(), peer.AddrInfo{ID: first.ID(), Addrs: first.Addrs()}); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 func (w *Net) start(h host.Host, cfg node.Config) {

@@ -157,16 +157,12 @@ func (s *Set) work(ctx context.Context, j *Job) {
 // settle takes root out of the journal. A pin that was named anew keeps its name, and
 // one that was taken away stays away.
 func (s *Set) settle(ctx context.Context, root cid.Cid) error {
-	for pin, err := range s.ledger.Pins(ctx) {
-		if err != nil {
-			return err
-		}
-		if pin.Root.Equals(root) {
-			pin.Pending = false
-			return s.ledger.Pin(ctx, pin)
-		}
+	pin, ok, err := s.ledger.Pinned(ctx, root)
+	if err != nil || !ok {
+		return err
 	}
-	return nil
+	pin.Pending = false
+	return s.ledger.Pin(ctx, pin)
 }
 
 // warm waits until placement can be trusted. It answers false when no other peer

@@ -79,6 +79,9 @@ type Ledger interface {
 	// Unpin forgets the pin of root; no such pin is no error.
 	Unpin(ctx context.Context, root cid.Cid) error
 
+	// Pinned gives the pin of root; false: there is none.
+	Pinned(ctx context.Context, root cid.Cid) (Pin, bool, error)
+
 	// Pins yields every pin, in order of its root.
 	Pins(ctx context.Context) iter.Seq2[Pin, error]
 }

@@ -234,12 +234,16 @@ func (b *bringing) keep(ctx context.Context, all []written, o blocks.ImportOptio
 			continue // it stands in its own CID
 		}
 		pin := blocks.Pin{Root: w.root, Name: o.Name, Size: w.size, Blocks: len(w.hashes), Time: began}
-		_, before, err := b.n.pinned(ctx, w.root)
+		_, before, err := b.n.ledger.Pinned(ctx, w.root)
 		if err != nil {
 			return nil, err
 		}
 		var lease blocks.Lease
-		if !o.NoPlace {
+		if o.NoPlace {
+			if pin, err = b.n.again(ctx, pin); err != nil {
+				return nil, err
+			}
+		} else {
 			if lease, err = b.n.lease(ctx, w, o.PutOptions); err != nil {
 				return nil, err
 			}

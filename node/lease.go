@@ -102,7 +102,7 @@ func (n *Node) Renew(ctx context.Context, path string, expires time.Duration) (b
 }
 
 func (n *Node) renew(ctx context.Context, root cid.Cid, life time.Duration) (info blocks.LeaseInfo, err error) {
-	pin, pinned, err := n.pinned(ctx, root)
+	pin, pinned, err := n.ledger.Pinned(ctx, root)
 	if err != nil {
 		return info, err
 	}
@@ -139,8 +139,9 @@ func (n *Node) renew(ctx context.Context, root cid.Cid, life time.Duration) (inf
 	}
 	info = done.Lease.Info(now)
 	info.Keepers = done.Keepers
-	if !pinned {
-		return info, nil
+	pin, pinned, err = n.ledger.Pinned(ctx, root) // it took a while: its owner may have changed his mind
+	if err != nil || !pinned {
+		return info, err
 	}
 	pin.Lease = done.Lease.ID()
 	if chosen {
@@ -224,7 +225,7 @@ func (n *Node) Withdraw(ctx context.Context, path string) (info blocks.LeaseInfo
 	}
 	info = done.Lease.Info(time.Now())
 	info.Keepers, info.Told = done.Keepers, done.Told
-	pin, pinned, err := n.pinned(ctx, root)
+	pin, pinned, err := n.ledger.Pinned(ctx, root)
 	if err != nil || !pinned {
 		return info, err
 	}

@@ -44,7 +44,7 @@ func (n *Node) Stat(ctx context.Context, path string) (blocks.Stat, error) {
 	if err != nil {
 		return s, fmt.Errorf("stat: %w", err)
 	}
-	_, s.Pinned, err = n.pinned(ctx, root)
+	_, s.Pinned, err = n.ledger.Pinned(ctx, root)
 	return s, err
 }
 
@@ -62,7 +62,7 @@ func (n *Node) Pin(ctx context.Context, path, name string, tell func(blocks.Prog
 	if err != nil {
 		return blocks.Pin{}, fmt.Errorf("pin: %w", err)
 	}
-	pin := blocks.Pin{Root: root, Time: time.Now()}
+	pin := blocks.Pin{Root: root, Name: name, Time: time.Now()}
 	var claimed []mh.Multihash
 	defer func() { n.release(claimed, true) }() // what a failed pin fetched was read, and stays as such
 	if claimed, pin.Size, err = n.bring(ctx, root, tell); err != nil {
@@ -72,14 +72,9 @@ func (n *Node) Pin(ctx context.Context, path, name string, tell func(blocks.Prog
 	if s, err := dag.Stat(ctx, n.nodes(ctx), root); err == nil && s.Kind == blocks.KindFile {
 		pin.Size = s.Size // not what its blocks take
 	}
-	old, there, err := n.pinned(ctx, root)
-	if err != nil {
+	if pin, err = n.again(ctx, pin); err != nil {
 		return blocks.Pin{}, fmt.Errorf("pin: %w", err)
 	}
-	if there {
-		pin = old // its lease and its journal stand
-	}
-	pin.Name = cmp.Or(name, pin.Name)
 	if err := n.ledger.Pin(ctx, pin); err != nil {
 		return blocks.Pin{}, fmt.Errorf("pin: %w", err)
 	}
@@ -127,7 +122,7 @@ func (n *Node) bring(ctx context.Context, root cid.Cid, tell func(blocks.Progres
 func (n *Node) Unpin(ctx context.Context, path string) (pin blocks.Pin, ok bool, err error) {
 	root, err := n.Resolve(ctx, path)
 	if err == nil {
-		pin, ok, err = n.pinned(ctx, root)
+		pin, ok, err = n.ledger.Pinned(ctx, root)
 	}
 	if err == nil && ok {
 		err = n.ledger.Unpin(ctx, root)
@@ -139,11 +134,13 @@ func (n *Node) Unpin(ctx context.Context, path string) (pin blocks.Pin, ok bool,
 	return pin, ok, nil
 }
 
-func (n *Node) pinned(ctx context.Context, root cid.Cid) (blocks.Pin, bool, error) {
-	for p, err := range n.ledger.Pins(ctx) {
-		if err != nil || p.Root.Equals(root) {
-			return p, err == nil, err
-		}
+// again gives pin, or the one of its root that stands here with the name of pin: its lease
+// and its journal are not for who merely wants it here to take away.
+func (n *Node) again(ctx context.Context, pin blocks.Pin) (blocks.Pin, error) {
+	old, there, err := n.ledger.Pinned(ctx, pin.Root)
+	if err != nil || !there {
+		return pin, err
 	}
-	return blocks.Pin{}, false, nil
+	old.Name = cmp.Or(pin.Name, old.Name)
+	return old, nil
 }

@@ -86,6 +86,9 @@ func (n *Node) put(ctx context.Context, what content, o blocks.PutOptions, tell 
 		return rc, nil
 	}
 	if o.NoPlace {
+		if pin, err = n.again(ctx, pin); err != nil {
+			return rc, fmt.Errorf("put: %w", err)
+		}
 		if err := n.ledger.Pin(ctx, pin); err != nil {
 			return rc, fmt.Errorf("put: %w", err)
 		}

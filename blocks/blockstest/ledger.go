@@ -148,6 +148,17 @@ func (m *Mem) Unpin(ctx context.Context, root cid.Cid) error {
 	return nil
 }
 
+// Pinned gives the pin of root.
+func (m *Mem) Pinned(ctx context.Context, root cid.Cid) (blocks.Pin, bool, error) {
+	if err := ctx.Err(); err != nil {
+		return blocks.Pin{}, false, fmt.Errorf("blockstest: pinned: %w", err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p, ok := m.pins[root.KeyString()]
+	return p, ok, nil
+}
+
 // Pins yields every pin in order of its root.
 func (m *Mem) Pins(ctx context.Context) iter.Seq2[blocks.Pin, error] {
 	return each(ctx, func() (out []blocks.Pin) {

@@ -264,6 +264,14 @@ func ledgerPins(t *testing.T, l blocks.Ledger) {
 		if p != want || !p.Time.Equal(issued) {
 			t.Errorf("got %+v, want %+v", p, want)
 		}
+		if one, ok, err := l.Pinned(t.Context(), p.Root); one != p || !ok || err != nil {
+			t.Errorf("asked for by its root: %+v, %t, %v", one, ok, err)
+		}
+	}
+	for _, text := range []string{"3", "never pinned"} {
+		if p, ok, err := l.Pinned(t.Context(), raw(text).Cid()); ok || err != nil {
+			t.Errorf("not pinned, but got %+v, %t, %v", p, ok, err)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"iter"
 
 	"github.com/cairn-network/cairn/blocks"
+	"github.com/ipfs/go-cid"
 	mh "github.com/multiformats/go-multihash"
 )
 
@@ -126,6 +127,26 @@ func (s *Store) Pins(ctx context.Context) iter.Seq2[blocks.Pin, error] {
 			yield(blocks.Pin{}, fmt.Errorf("disk: pins: %w", err))
 		}
 	}
+}
+
+// Pinned gives the pin of root.
+func (s *Store) Pinned(ctx context.Context, root cid.Cid) (p blocks.Pin, ok bool, err error) {
+	k := key(byRoot, root.Bytes())
+	err = s.scan(ctx, k, func(found, value []byte) (bool, error) {
+		if !bytes.Equal(found, k) {
+			return false, nil
+		}
+		at, text, err := parsePlace(value)
+		if err == nil && at.state == there {
+			p, err = parsePin(text)
+			ok = err == nil
+		}
+		return false, err
+	})
+	if err != nil {
+		return p, false, fmt.Errorf("disk: pinned: %w", err)
+	}
+	return p, ok, nil
 }
 
 func parsePin(text []byte) (p blocks.Pin, err error) {

@@ -179,6 +179,9 @@ func (s *Set) Forget(ctx context.Context, hs ...mh.Multihash) (gone []mh.Multiha
 	for _, e := range freed {
 		s.books.enter(s.self, e.leases, -e.size)
 	}
+	for _, h := range gone {
+		delete(s.over, string(h))
+	}
 	s.mu.Unlock()
 	return gone, s.store.Delete(ctx, gone...)
 }

@@ -111,7 +111,9 @@ func (g *group) parcel(ctx context.Context, h mh.Multihash) *parcel {
 	if p.miss <= 0 {
 		return nil
 	}
-	if p.size, err = s.store.Size(ctx, h); err != nil {
+	if p.size, err = s.store.Size(ctx, h); ctx.Err() != nil {
+		return nil
+	} else if err != nil {
 		j.failed("", err)
 		s.log.Error("block to be placed cannot be read", "key", h.B58String(), "err", err)
 		return nil

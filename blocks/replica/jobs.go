@@ -63,7 +63,7 @@ func (j *Job) working() bool {
 
 // state gives how far j is, for who waits for its quorum, and who failed it.
 func (j *Job) state() (blocks.Progress, []blocks.Failure) {
-	p, _ := j.progress(blocks.WaitQuorum)
+	p := j.progress(blocks.WaitQuorum)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	var failed []blocks.Failure

@@ -495,3 +495,32 @@ func TestWhatIsMissingIsCounted(t *testing.T) {
 		}
 	})
 }
+
+// What is forgotten is no surplus any more: else the blocks that a peer notes as surplus
+// would fill up with those that it had long ago. The control forgets nothing.
+func TestWhatIsForgottenIsNoSurplus(t *testing.T) {
+	for _, forget := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newSwarm(t, 8, inAHurry())
+			bs, l := w.put(1, 100, 3)
+			at := keyspace.Nearest(keyspace.OfHash(bs[0].Hash()), w.order, 5)[4]
+			w.lay(at, bs[0], l)
+			time.Sleep(2 * time.Minute)
+			m := w.nodes[at]
+			if n := m.set.Surplus(); n != 1 {
+				t.Fatalf("%d blocks are surplus, want 1", n)
+			}
+			if forget {
+				if err := m.mem.Release(t.Context(), l.ID(), bs[0].Hash()); err != nil {
+					t.Fatal(err)
+				}
+				if gone, err := m.set.Forget(t.Context(), bs[0].Hash()); len(gone) != 1 || err != nil {
+					t.Fatalf("%d blocks forgotten, %v", len(gone), err)
+				}
+			}
+			if n := m.set.Surplus(); (n == 0) != forget {
+				t.Errorf("forgotten: %t, but %d blocks are surplus", forget, n)
+			}
+		})
+	}
+}

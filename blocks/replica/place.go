@@ -24,6 +24,7 @@ type Job struct {
 
 	mu       sync.Mutex
 	acks     map[string][]peer.ID // guarded by mu: for each block, who has it on the disk
+	copies   []int                // guarded by mu: how many of acks have 0, 1, … R or more
 	total    int                  // guarded by mu: acks in all
 	members  int                  // guarded by mu: most other live members seen, up to 2r
 	lastErr  map[peer.ID]error    // guarded by mu: what each holder said last
@@ -74,7 +75,7 @@ func (s *Set) QueueFanout(l blocks.Lease, pin blocks.Pin, fanout int) *Job {
 	if fanout <= 0 {
 		fanout = s.cfg.Fanout
 	}
-	j := &Job{pin: pin, lease: l, moved: make(chan struct{}, 1), fanout: fanout, acks: map[string][]peer.ID{}, lastErr: map[peer.ID]error{}}
+	j := &Job{pin: pin, lease: l, moved: make(chan struct{}, 1), fanout: fanout, acks: map[string][]peer.ID{}, copies: make([]int, l.R+1), lastErr: map[peer.ID]error{}}
 	s.jobs[l.ID()] = j
 	s.queue = append(s.queue, j)
 	if old != nil {
@@ -137,7 +138,7 @@ func (s *Set) work(ctx context.Context, j *Job) {
 		if err := s.pass(ctx, j); err != nil && ctx.Err() == nil && !errors.Is(err, context.Canceled) {
 			s.log.Warn("placement cut short", "root", j.pin.Root, "err", err)
 		}
-		p, _ := j.progress(blocks.WaitFull)
+		p := j.progress(blocks.WaitFull)
 		if p.Members > 0 && p.Safe == p.Blocks && ctx.Err() == nil {
 			if err := s.settle(ctx, j.pin.Root); err != nil {
 				s.log.Error("journal not closed", "root", j.pin.Root, "err", err)
@@ -157,16 +158,12 @@ func (s *Set) work(ctx context.Context, j *Job) {
 // settle takes root out of the journal. A pin that was named anew keeps its name, and
 // one that was taken away stays away.
 func (s *Set) settle(ctx context.Context, root cid.Cid) error {
-	for pin, err := range s.ledger.Pins(ctx) {
-		if err != nil {
-			return err
-		}
-		if pin.Root.Equals(root) {
-			pin.Pending = false
-			return s.ledger.Pin(ctx, pin)
-		}
+	pin, ok, err := s.ledger.Pinned(ctx, root)
+	if err != nil || !ok {
+		return err
 	}
-	return nil
+	pin.Pending = false
+	return s.ledger.Pin(ctx, pin)
 }
 
 // warm waits until placement can be trusted. It answers false when no other peer
@@ -293,12 +290,20 @@ func (j *Job) note(h mh.Multihash, near []peer.ID, members int) (have int) {
 	defer j.mu.Unlock()
 	if _, ok := j.acks[string(h)]; !ok {
 		j.acks[string(h)] = nil
+		j.copies[0]++
 	}
 	j.members = max(j.members, members)
 	if near != nil { // copies on peers that are gone count no more
-		j.acks[string(h)] = slices.DeleteFunc(j.acks[string(h)], func(p peer.ID) bool { return !slices.Contains(near, p) })
+		j.setLocked(h, slices.DeleteFunc(j.acks[string(h)], func(p peer.ID) bool { return !slices.Contains(near, p) }), len(j.acks[string(h)]))
 	}
 	return len(j.acks[string(h)])
+}
+
+// setLocked enters that who have h, of whom there were before.
+func (j *Job) setLocked(h mh.Multihash, who []peer.ID, before int) {
+	j.acks[string(h)] = who
+	j.copies[min(before, j.lease.R)]--
+	j.copies[min(len(who), j.lease.R)]++
 }
 
 func (j *Job) has(h mh.Multihash, p peer.ID) bool {
@@ -311,7 +316,8 @@ func (j *Job) has(h mh.Multihash, p peer.ID) bool {
 func (j *Job) ack(h mh.Multihash, p peer.ID) (have int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.acks[string(h)] = append(j.acks[string(h)], p)
+	was := j.acks[string(h)]
+	j.setLocked(h, append(was, p), len(was))
 	j.total++
 	delete(j.lastErr, p)
 	if j.idle != nil {
@@ -333,37 +339,44 @@ func (j *Job) acked() int {
 	return j.total
 }
 
-// progress says how far j is for those who wait for w, and which blocks are short of it.
-func (j *Job) progress(w blocks.Wait) (p blocks.Progress, short *blocks.ShortError) {
+// progress says how far j is for those who wait for w. It is asked at every ack, so that it
+// looks at no block.
+func (j *Job) progress(w blocks.Wait) blocks.Progress {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	want := w.Want(j.lease.R, j.members)
-	p = blocks.Progress{Root: j.pin.Root, Blocks: j.pin.Blocks, Target: j.lease.R, Members: j.members, Copies: make([]int, j.lease.R+1)}
-	short = &blocks.ShortError{Root: j.pin.Root, Want: want, Have: j.lease.R, Members: j.members}
-	unseen := j.pin.Blocks - len(j.acks)
-	p.Copies[0] = unseen
+	p := blocks.Progress{Root: j.pin.Root, Blocks: j.pin.Blocks, Target: j.lease.R, Members: j.members, Copies: slices.Clone(j.copies)}
+	p.Copies[0] += j.pin.Blocks - len(j.acks)
+	for _, n := range j.copies[w.Want(j.lease.R, j.members):] {
+		p.Safe += n
+	}
+	return p
+}
+
+// lacking says which blocks of j are short of w.
+func (j *Job) lacking(w blocks.Wait) *blocks.ShortError {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	short := &blocks.ShortError{Root: j.pin.Root, Want: w.Want(j.lease.R, j.members), Have: j.lease.R, Members: j.members}
 	for h, who := range j.acks {
-		n := min(len(who), j.lease.R)
-		p.Copies[n]++
-		if len(who) >= want {
-			p.Safe++
+		if len(who) >= short.Want {
 			continue
 		}
-		short.Have = min(short.Have, n)
+		short.Short++
+		short.Have = min(short.Have, len(who))
 		if len(short.Blocks) < 8 {
 			short.Blocks = append(short.Blocks, cid.NewCidV1(cid.Raw, mh.Multihash(h)))
 		}
 	}
-	if unseen > 0 {
+	if unseen := j.pin.Blocks - len(j.acks); unseen > 0 {
 		short.Have = 0
+		short.Short += unseen
 	}
-	short.Short = p.Blocks - p.Safe
 	var errs []error
 	for _, err := range j.lastErr {
 		errs = append(errs, err)
 	}
 	short.Err = errors.Join(errs...)
-	return p, short
+	return short
 }
 
 // Wait waits until j is as far as w asks; tell hears how far it is, at most ten
@@ -380,7 +393,7 @@ func (j *Job) Wait(ctx context.Context, w blocks.Wait, tell func(blocks.Progress
 			j = next
 			continue
 		}
-		p, short := j.progress(w)
+		p := j.progress(w)
 		done := p.Members > 0 && p.Safe == p.Blocks || w == blocks.WaitLocal
 		if tell != nil && (done || finished || time.Since(told) >= pace) {
 			tell(p)
@@ -390,7 +403,7 @@ func (j *Job) Wait(ctx context.Context, w blocks.Wait, tell func(blocks.Progress
 		case done:
 			return p, nil
 		case finished:
-			return p, short
+			return p, j.lacking(w)
 		}
 		select {
 		case <-j.moved:

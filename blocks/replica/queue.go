@@ -204,6 +204,10 @@ func (s *Set) carry(ctx context.Context, l *lane, ts []*task) {
 			continue
 		}
 		n, err := s.store.Size(ctx, t.hash)
+		if ctx.Err() != nil { // this peer stops, which says nothing of the block
+			l.done(t)
+			continue
+		}
 		if err != nil {
 			s.log.Error("held block cannot be read", "key", t.hash.B58String(), "err", err)
 			s.whole(t.hash) // it is not for this peer to give

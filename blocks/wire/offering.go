@@ -270,6 +270,9 @@ func (o *offering) send(ctx context.Context, todo []int, from Lender) error {
 		if sent != nil {
 			return sent
 		}
+		if err != nil && ctx.Err() != nil {
+			return ctx.Err() // the caller has left, which says nothing of the block
+		}
 		if err != nil {
 			if err := o.withdraw(i, n, err); err != nil {
 				return err

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +25,7 @@ type facts struct {
 	exists  bool
 	homeErr error // of its layout
 	layout  layout
+	keyErr  error // of its identity
 	config  node.Config
 	confErr error
 
@@ -94,6 +96,10 @@ func checkVersion(f facts) []finding {
 func checkHome(f facts) []finding {
 	if !f.exists {
 		return well("not there yet: `cairn daemon` makes it in %s", f.home.Data)
+	}
+	open := slices.ContainsFunc(f.modes, func(m mode) bool { return m.bad && m.path == f.home.KeyFile() })
+	if f.keyErr != nil && !open { // of which the permissions tell
+		return ill("restore it from a copy; without one move it away, and the daemon makes another identity", "%s", f.keyErr)
 	}
 	return well("%s", f.home.Data)
 }

@@ -36,6 +36,9 @@ const (
 func (p *program) examine(ctx context.Context, home node.Home) facts {
 	f := facts{home: home, exists: home.Exists(), homeErr: home.Check()}
 	f.layout.has, f.layout.writes = home.Layout()
+	if f.exists {
+		_, f.keyErr = node.LoadIdentity(home.KeyFile())
+	}
 	f.config, f.confErr = node.LoadConfig(home.Config)
 	f.modes, f.modeErr = modes(home)
 	f.daemon, f.stale, f.daemonErr = ask(ctx, home)

@@ -63,6 +63,7 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 		{"a newer home", func(f *facts) { f.homeErr = &node.HomeError{Dir: "/home", Reason: "made by a newer cairn"} }, "version", "newer cairn"},
 		{"a daemon of another version", func(f *facts) { f.daemon.Version = "0.0.9" }, "version", "the daemon is cairn 0.0.9"},
 		{"a key that others can read", func(f *facts) { f.modes[0].bad, f.modes[0].is = true, "0644" }, "permissions", "identity.key is open to others or closed to its owner: mode 0644"},
+		{"a key that is none", func(f *facts) { f.keyErr = errors.New("identity.key holds no key") }, "home", "identity.key holds no key"},
 		{"a bad configuration", func(f *facts) { f.confErr = &node.ConfigError{File: "c", Line: 3, Reason: "no"} }, "config", "c line 3: no"},
 		{"an open API", func(f *facts) { f.config.API.Listen = "0.0.0.0:5101" }, "config", "the API listens on 0.0.0.0:5101"},
 		{"a locked home", func(f *facts) { alone(f); f.holder = 77 }, "lock", "pid 77"},
@@ -100,7 +101,7 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 		}
 	}
 	for _, c := range checks {
-		if !found[c.name] && c.name != "home" { // which may be missing: daemon makes it
+		if !found[c.name] {
 			t.Errorf("no test finds a problem of %s", c.name)
 		}
 	}

@@ -118,15 +118,19 @@ func (p *program) exit(err error) int {
 		return exit
 	}
 	message := strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; ")
+	said := "cairn: " + message
+	if strings.HasPrefix(message, "cairn:") || strings.HasPrefix(message, "cairn ") {
+		said = message // it names the command that was used wrongly
+	}
 	switch {
 	case p.json, p.progress == "json":
 		writeJSON(p.err, errorLine{"error", code, exit, message, hint})
 	case exit == exitCancelled:
 		fmt.Fprintln(p.err, "cairn: cancelled")
 	case hint != "":
-		fmt.Fprintf(p.err, "cairn: %s; %s\n", message, hint)
+		fmt.Fprintf(p.err, "%s; %s\n", said, hint)
 	default:
-		fmt.Fprintf(p.err, "cairn: %s\n", message)
+		fmt.Fprintln(p.err, said)
 	}
 	return exit
 }

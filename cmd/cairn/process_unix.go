@@ -6,11 +6,25 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"strconv"
 	"syscall"
 )
 
-// detach lets the process that c starts outlive this one and its terminal.
-func detach(c *exec.Cmd) { c.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
+// detach lets the process that c starts outlive this one and its terminal. What this one was
+// handed beside the standard three is not handed on: the caller's lock or pipe would stay
+// taken for as long as that process lives.
+func detach(c *exec.Cmd) {
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	open, err := os.ReadDir("/dev/fd")
+	if err != nil {
+		return // a system without it hands on what it was handed
+	}
+	for _, f := range open {
+		if fd, err := strconv.Atoi(f.Name()); err == nil && fd > 2 {
+			syscall.CloseOnExec(fd)
+		}
+	}
+}
 
 // terminate is the signal that asks a daemon to stop.
 const terminate = syscall.SIGTERM

@@ -97,6 +97,7 @@ func group(c *cobra.Command, args []string) error {
 		return c.Help()
 	}
 	reason := fmt.Sprintf("%s: unknown command %q", c.CommandPath(), args[0])
+	c.SuggestionsMinimumDistance = min(2, max(1, len(args[0])/2)) // two letters off a word of two is any word
 	near := c.SuggestionsFor(args[0])
 	for _, sub := range c.Commands() {
 		for _, alias := range sub.Aliases {

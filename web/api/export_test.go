@@ -8,6 +8,3 @@ func Routes() (all [][2]string) {
 	}
 	return all
 }
-
-// Allowed reports whether a Host passes.
-func Allowed(host string, more ...string) bool { return allowed(more)[hostname(host)] }

@@ -63,6 +63,7 @@ func (s *Server) add(c *call) error {
 		c.s.cfg.Log.Debug("answering only after reading", "err", err)
 	}
 	c.w.Header().Set("Connection", "close") // what is left of an unread body must not pass for a request
+	defer c.patient()()                     // the body and the put have limits of their own
 	for n := 0; ; n++ {
 		it, err := f.peek()
 		if errors.Is(err, io.EOF) {

@@ -276,6 +276,7 @@ func (s *Server) dagImport(c *call) error {
 		c.s.cfg.Log.Debug("answering only after reading", "err", err)
 	}
 	c.w.Header().Set("Connection", "close") // what is left of an unread body must not pass for a request
+	defer c.patient()()                     // the body and the import have limits of their own
 	type rootLine struct {
 		Root struct {
 			Cid         slash

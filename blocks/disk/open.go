@@ -57,6 +57,10 @@ func (s *Store) freshIndex() (err error) {
 	if err != nil && s.cfg.ReadOnly {
 		s.index, err = openIndex(vfs.NewMem(), "index", s.cfg.Log)
 	}
+	if err == nil {
+		s.index.named = newFilter(0)
+		s.index.named.ready.Store(true)
+	}
 	return err
 }
 
@@ -112,6 +116,7 @@ func (s *Store) replay() error {
 		return nil
 	})
 	x.freed = nil // of before: punched then, or compacted some day
+	x.named = nil
 	x.mu.Unlock()
 	if err != nil || s.cfg.ReadOnly {
 		return err

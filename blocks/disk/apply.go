@@ -43,7 +43,9 @@ type change struct {
 	holds  map[string]map[string]holding // what the batch says of blocks and leases
 	held   int64
 	newest uint64
+	said   []said // of blocks; nothing else depends on it
 	freed  []freed
+	key    []byte // to make keys in
 }
 
 // owed is a group that is in the log, and not in the index because that could not be
@@ -102,7 +104,7 @@ func (x *index) enterLocked(es []seglog.Entry, end seglog.Pos) error {
 				return err
 			}
 		}
-		return nil
+		return c.blocks()
 	})
 }
 
@@ -128,8 +130,9 @@ func (x *index) batchLocked(end seglog.Pos, fill func(*change) error) (err error
 	for id, t := range c.segs {
 		err = errors.Join(err, c.b.Set(segKey(id), t.marshal(), nil))
 	}
+	size := int64(c.b.Len())
 	if err == nil {
-		x.behind.Add(int64(c.b.Len()))
+		x.behind.Add(size)
 		err = x.try(func() error { return errors.Join(c.b.Commit(pebble.NoSync), c.b.Close()) })
 	}
 	if err != nil {
@@ -147,8 +150,9 @@ func (x *index) batchLocked(end seglog.Pos, fill func(*change) error) (err error
 		x.sums(t, 1)
 		x.segs[id] = t
 	}
-	// So that the tail to replay stays short; not while several wait already.
-	if rolled && !x.ailing() && x.behind.Load() < memTable*memTables/4 {
+	// So that the tail to replay stays short; not while several wait already. A batch as
+	// large as half of what waits together is flushed at once as it is.
+	if rolled && size < memTable/2 && !x.ailing() && x.behind.Load() < memTable*memTables/4 {
 		x.behind.Add(memTable)
 		return x.try(func() error {
 			_, err := x.db.AsyncFlush()
@@ -213,7 +217,7 @@ func (c *change) leave(p place, n int) {
 	}
 }
 
-// enter does what one record says.
+// enter does what one record says; what it says of a block is noted for later.
 func (c *change) enter(e *seglog.Entry) error {
 	t := c.seg(e.Pos.Seg)
 	t.newest = max(t.newest, e.Seq)
@@ -223,19 +227,12 @@ func (c *change) enter(e *seglog.Entry) error {
 	}
 	p := place{state: there, pos: e.Pos, n: e.Len, seq: e.Seq}
 	switch e.Kind {
-	case kindBlock:
-		return c.block(e, p)
-	case kindDelete:
-		p.state = gone
-		return c.gone(key(byBlock, e.Key), e, p)
-	case kindBad:
-		p.state = bad
-		return c.gone(key(byBlock, e.Key), e, p)
+	case kindBlock, kindDelete, kindBad:
+		c.said = append(c.said, said{first(e.Key), e})
+		return nil
 	case kindUnpin:
-		p.state = gone
 		return c.gone(key(byRoot, e.Key), e, p)
 	case kindDrop:
-		p.state = gone
 		return c.gone(key(byRecord, e.Key), e, p)
 	}
 	if e.Damaged {
@@ -258,82 +255,17 @@ func (c *change) enter(e *seglog.Entry) error {
 	return nil
 }
 
-func (c *change) block(e *seglog.Entry, p place) error {
-	k := key(byBlock, e.Key)
-	var old place
-	var ok bool
-	if c.x.filter.may(e.Key) {
-		var err error
-		if old, _, ok, err = c.place(k); err != nil {
-			return err
-		}
-	}
-	if !ok {
-		c.x.filter.add(e.Key)
-	}
-	switch {
-	case ok && old.state == there && (e.Damaged || !p.younger(old)):
-		return nil // bytes of one hash are the same: the whole copy will do
-	case ok && old.state == rotten && !e.Damaged:
-	case ok && (!p.younger(old) || old.state == bad && p.seq == old.seq):
-		return nil
-	}
-	if ok {
-		c.leaveBlock(old, len(e.Key))
-	}
-	t := c.seg(e.Pos.Seg)
-	if e.Damaged {
-		p.state = rotten
-		t.bad++
-	} else {
-		t.live += e.Size()
-		t.blocks++
-		t.data += int64(e.Len)
-	}
-	return c.set(k, p, nil)
-}
-
-// leaveBlock is leave for a block.
-func (c *change) leaveBlock(old place, n int) {
-	c.leave(old, n)
-	if old.state == there {
-		t := c.seg(old.pos.Seg)
-		t.blocks--
-		t.data -= int64(old.n)
-	}
-}
-
-// gone enters that what has the key k is no more, or is wrong.
+// gone enters that what has the key k is no more.
 func (c *change) gone(k []byte, e *seglog.Entry, p place) error {
 	old, _, ok, err := c.place(k)
-	if err != nil {
+	if err != nil || ok && !p.younger(old) {
 		return err
 	}
-	// A block is condemned under its own sequence number, so that the verdict
-	// does not hit a whole copy that was put meanwhile.
-	condemned := ok && p.state == bad && old.seq == p.seq && old.state != bad
-	if ok && !condemned && !p.younger(old) {
-		return nil
-	}
-	if ok && (e.Kind == kindUnpin || e.Kind == kindDrop) {
+	if ok {
 		c.leave(old, len(e.Key))
-	} else if ok {
-		c.leaveBlock(old, len(e.Key))
-		if old.state == there && e.Kind == kindDelete {
-			c.freed = append(c.freed, freed{old.pos, len(e.Key), old.n})
-			if err := c.b.Delete(key(byRead, e.Key), nil); err != nil {
-				return err
-			}
-		}
 	}
-	t := c.seg(e.Pos.Seg)
-	t.tomb += e.Size()
-	if p.state == bad {
-		t.bad++
-	}
-	if !ok {
-		c.x.filter.add(e.Key)
-	}
+	p.state = gone
+	c.seg(e.Pos.Seg).tomb += e.Size()
 	return c.set(k, p, nil)
 }
 

@@ -79,7 +79,7 @@ type bench struct {
 }
 
 func benches() []bench {
-	big, small := many(160, mib, 1), many(2048, 4096, 2)
+	big, small, file := many(160, mib, 1), many(2048, 4096, 2), many(96, mib, 4)
 	return []bench{
 		{"put 1 MiB, one caller", "MB/s", [2]float64{4, 1}, func(t *testing.T, r rival) float64 {
 			return mibs(48, took(t, func() error {
@@ -103,6 +103,16 @@ func benches() []bench {
 						}
 						return nil
 					})
+				}
+				return g.Wait()
+			}))
+		}},
+		{"put 1 MiB, as a daemon puts a file", "MB/s", [2]float64{}, func(t *testing.T, r rival) float64 {
+			return mibs(len(file), took(t, func() error { // batches of 8 MiB, of which the store has three
+				g, ctx := errgroup.WithContext(t.Context())
+				g.SetLimit(3)
+				for batch := range slices.Chunk(file, 8) {
+					g.Go(func() error { return r.put(ctx, batch...) })
 				}
 				return g.Wait()
 			}))

@@ -89,7 +89,8 @@ func (c *change) hold(e *seglog.Entry, to state) error {
 	for _, h := range hs {
 		pending := c.holds[string(h)]
 		at, ok := pending[string(e.Key)]
-		if !ok {
+		known := c.x.named == nil || c.x.named.may(h)
+		if !ok && known {
 			if at, ok, err = getHolding(c.x.db, e.Key, h); err != nil {
 				return err
 			}
@@ -97,9 +98,13 @@ func (c *change) hold(e *seglog.Entry, to state) error {
 		if ok && at.seq >= e.Seq {
 			continue
 		}
-		before, err := c.isHeld(h)
-		if err != nil {
-			return err
+		before := false
+		if known {
+			if before, err = c.isHeld(h); err != nil {
+				return err
+			}
+		} else {
+			c.x.named.add(h)
 		}
 		if pending == nil {
 			pending = map[string]holding{}

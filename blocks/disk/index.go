@@ -129,6 +129,7 @@ type index struct {
 	db     *pebble.DB
 	log    *slog.Logger
 	filter *filter // of the keys of blocks, deleted ones too
+	named  *filter // while an index is made anew: of the blocks that holds and releases name; nil later
 	stop   chan struct{}
 	filled chan struct{} // closed when the filter has all, or was stopped
 

@@ -1,7 +1,6 @@
 package disk
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,11 +8,6 @@ import (
 	"github.com/cairn-network/cairn/blocks/disk/seglog"
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
-)
-
-const (
-	replayed      = 2048    // records that are entered together
-	replayedBytes = 4 << 20 // of their data
 )
 
 func (s *Store) indexDir() string { return s.cfg.FS.PathJoin(s.dir, "index") }
@@ -63,6 +57,10 @@ func (s *Store) freshIndex() (err error) {
 	if err != nil && s.cfg.ReadOnly {
 		s.index, err = openIndex(vfs.NewMem(), "index", s.cfg.Log)
 	}
+	if err == nil {
+		s.index.named = newFilter(0)
+		s.index.named.ready.Store(true)
+	}
 	return err
 }
 
@@ -101,34 +99,7 @@ func (x *index) fits(log *seglog.Log) error {
 // has begun.
 func (s *Store) replay() error {
 	x := s.index
-	var es []seglog.Entry
-	var end seglog.Pos
-	n := 0
-	flush := func() error {
-		err := x.apply(es, end)
-		clear(es)
-		es, n = es[:0], 0
-		return err
-	}
-	err := s.log.Replay(x.at.pos, x.at.seq, func(e seglog.Entry) error {
-		if t := x.segs[e.Pos.Seg]; t != nil && t.dropped {
-			return nil
-		}
-		e.Key = bytes.Clone(e.Key)
-		if e.Kind == kindBlock {
-			e.Data = nil
-		} else {
-			e.Data = bytes.Clone(e.Data)
-		}
-		es, n, end = append(es, e), n+len(e.Data), e.End()
-		if len(es) < replayed && n < replayedBytes {
-			return nil
-		}
-		return flush()
-	})
-	if err == nil {
-		err = flush()
-	}
+	end, err := s.replayLog()
 	if err != nil {
 		return err
 	}
@@ -145,6 +116,7 @@ func (s *Store) replay() error {
 		return nil
 	})
 	x.freed = nil // of before: punched then, or compacted some day
+	x.named = nil
 	x.mu.Unlock()
 	if err != nil || s.cfg.ReadOnly {
 		return err

@@ -220,3 +220,51 @@ func TestReadOnlyWritesNothingToTheLog(t *testing.T) {
 		t.Errorf("the log has %d bytes, had %d", now, was)
 	}
 }
+
+// TestARebuildRemembersWhatItReadBefore has the index made anew of more
+// records than are entered together; what is said of one block stands near and far.
+func TestARebuildRemembersWhatItReadBefore(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	all := many(70_000, 16, 21)
+	near, far := all[:100], all[100:200] // deleted at once, and after all others
+	gone := append(append([]blocks.Block(nil), near[:50]...), far[:50]...)
+	forget := func(bs []blocks.Block) error {
+		var hs []mh.Multihash
+		for _, b := range bs {
+			hs = append(hs, b.Hash())
+		}
+		return s.Delete(t.Context(), hs...)
+	}
+	if err := errors.Join(
+		s.Put(t.Context(), all[:200]...), forget(near), s.Put(t.Context(), near[50:]...),
+		s.Put(t.Context(), all[200:]...), forget(far), s.Put(t.Context(), far[50:]...),
+	); err != nil {
+		t.Fatal(err)
+	}
+	before, err := s.Stat(t.Context())
+	if err := errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s, err = disk.Open(dir, disk.Config{Rebuild: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	after, err := s.Stat(t.Context())
+	before.Free, after.Free, before.Disk, after.Disk = 0, 0, 0, 0
+	if err != nil || before != after || after.Blocks != int64(len(all)-len(gone)) {
+		t.Errorf("before %+v, after %+v, %v", before, after, err)
+	}
+	for i, b := range all {
+		want := i >= 200 || i%100 >= 50
+		if got, err := s.Has(t.Context(), b.Hash()); err != nil || got != want {
+			t.Fatalf("block %d: %v, %v, want %v", i, got, err, want)
+		}
+		if want && i%64 == 0 {
+			if _, err := s.Get(t.Context(), b.Cid()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}

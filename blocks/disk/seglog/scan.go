@@ -19,7 +19,10 @@ func checkData(b []byte, n int) ([]byte, bool) {
 	return data, n == 0 || binary.LittleEndian.Uint32(b[n:]) == sum(data)
 }
 
-const windowSize = 2*MaxData + 1<<10
+const (
+	windowSize = 2*MaxData + 1<<10
+	pieceSize  = 512 << 10 // read at a time, if records are not longer: the processor's cache has it when it is checked
+)
 
 var windows = sync.Pool{New: func() any { b := make([]byte, windowSize); return &b }}
 
@@ -46,7 +49,7 @@ func (w *window) bytes(off int64, n int) ([]byte, error) {
 		keep = copy(w.buf, w.buf[off-w.at:w.n])
 	}
 	w.at = off
-	want := int(min(int64(len(w.buf)), w.size-off))
+	want := int(min(int64(max(n, min(keep+pieceSize, len(w.buf)))), w.size-off))
 	m, err := w.f.ReadAt(w.buf[keep:want], off+int64(keep))
 	w.n = keep + m
 	if err != nil && !errors.Is(err, io.EOF) {

@@ -87,6 +87,11 @@ func poorLines(t *testing.T, s *sheet, _ string) {
 			})
 		}, false},
 		{"S-09", "control, no repair", func(w *replicatest.World) {}, true},
+		{"S-08", "control, no repair", func(w *replicatest.World) {
+			for _, m := range w.Draw(n * 3 / 10) {
+				w.Slow(m, 100)
+			}
+		}, true},
 	} {
 		add := adder(t, s, x.id)
 		cfg := replicatest.Config{N: n, Seed: s.seed, Grace: 2 * time.Minute, Set: replica.Config{NoRepair: x.off}}

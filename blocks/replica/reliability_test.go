@@ -11,12 +11,8 @@ import (
 	"time"
 
 	"github.com/cairn-network/cairn/blocks"
-	"github.com/cairn-network/cairn/blocks/blockstest"
 	"github.com/cairn-network/cairn/blocks/replica"
 	"github.com/cairn-network/cairn/blocks/replica/replicatest"
-	"github.com/cairn-network/cairn/dht/keyspace"
-	"github.com/ipfs/go-cid"
-	"github.com/libp2p/go-libp2p/core/peer"
 )
 
 // sheet takes down the figures of the scenarios.
@@ -80,8 +76,9 @@ func TestReliability(t *testing.T) {
 		run func(*testing.T, *sheet, string)
 	}{
 		{"S-01", killAtOnce}, {"S-02", waves}, {"S-02-G30", waves}, {"S-03", churn}, {"S-03-G30", churn},
-		{"S-03-testnet", churn}, {"S-04", partition},
-		{"S-08-S-09", poorLines}, {"S-11", joinStorm}, {"S-12", restarts}, {"S-14", putInChurn},
+		{"S-03-all", churn}, {"S-03-testnet", churn}, {"S-04", partition}, {"S-05", region},
+		{"S-07", silentLoss}, {"S-07-honest", honestHour},
+		{"S-08-S-09", poorLines}, {"S-11", joinStorm}, {"S-12", restarts}, {"S-12-idle", idle}, {"S-14", putInChurn},
 	} {
 		t.Run(x.id, func(t *testing.T) { x.run(t, s, x.id) })
 	}
@@ -115,17 +112,7 @@ func fill(t *testing.T, w *replicatest.World, n int) {
 func killAtOnce(t *testing.T, s *sheet, id string) {
 	const n, count = 200, 10_000
 	draws := pick(s, 200, 10_000)
-	var keys []keyspace.Key
-	rng := rand.New(rand.NewPCG(s.seed, 1))
-	for range n {
-		keys = append(keys, keyspace.OfPeer(peer.ID(fmt.Sprintf("%016x%016x", rng.Uint64(), rng.Uint64()))))
-	}
-	members := keyspace.SetOf(keys)
-	near := make([][]int, count)
-	for i := range near {
-		h := blocks.New(cid.Raw, blockstest.Random(s.seed<<32+uint64(i), 64)).Hash()
-		near[i] = members.Nearest(keyspace.OfHash(h), 12)
-	}
+	near := ring(n, count, 12, s.seed)
 	told := false
 	for _, r := range []int{3, 5, 8, 12} {
 		for _, percent := range []int{6, 10, 20, 30, 50} {

@@ -238,6 +238,7 @@ func (c carrier) Prove(ctx context.Context, p peer.ID, nonce []byte, hs []mh.Mul
 			return nil, err
 		}
 	}
+	c.w.told(2*frameBytes + nonceBytes + len(hs)*(keyBytes+proofBytes))
 	return out, k.back(ctx)
 }
 

@@ -21,6 +21,12 @@ type Tally struct {
 	Twice     int // of these, blocks that were there when they came
 	Needed    int // seats that became somebody's who had no copy: what repair has to send
 	Filled    int // of these, those that have their copy
+
+	Compared int   // comparisons begun
+	Pairs    int   // of members, between which there was any
+	Told     int64 // bytes of comparisons and of the audits in them, both ways
+	LetGo    int   // leases that a member dropped because others hold the block
+	Rashly   int   // of these, those of which fewer than R others had a copy they keep
 }
 
 // check is what an omniscient observer counts. It is guarded by the world's mu.
@@ -28,6 +34,7 @@ type check struct {
 	tally   Tally
 	lost    int
 	open    map[uint64]vacancy // a seat whose member has no copy, by entry and member
+	pairs   map[uint64]bool    // two members that have compared what they hold
 	heard   []time.Duration    // from the first member's knowledge of a change to the copy it called for
 	overdue []time.Duration    // the same, from the end of the grace
 }
@@ -50,6 +57,7 @@ func (w *World) Reset() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.check.tally, w.check.heard, w.check.overdue = Tally{}, nil, nil
+	clear(w.check.pairs)
 }
 
 func (w *World) asked(keys int) {

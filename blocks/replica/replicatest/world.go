@@ -35,6 +35,7 @@ type Config struct {
 	Bandwidth int64   // bytes a second that a peer sends, and that it receives; 0 is 12.5 MB (100 Mbit/s)
 	Weight    int64   // bytes as which a block counts on the line; 0 is 256 KiB
 	Loss      float64 // share of exchanges that are never answered
+	Compare   bool    // neighbours compare what they hold, and audit each other
 
 	Set replica.Config // of every peer; Rand and R are the world's
 }
@@ -133,7 +134,7 @@ func New(ctx context.Context, cfg Config) *World {
 	w := &World{cfg: cfg.withDefaults(), began: time.Now(), byID: map[peer.ID]int32{}, byHash: map[string]int32{}}
 	w.rng = rand.New(rand.NewPCG(w.cfg.Seed, 0xca112))
 	w.ctx, w.stop = context.WithCancel(ctx)
-	w.check.open = map[uint64]vacancy{}
+	w.check.open, w.check.pairs = map[uint64]vacancy{}, map[uint64]bool{}
 	key, _, err := crypto.GenerateEd25519Key(seeded(w.cfg.Seed))
 	if err != nil {
 		panic(err) // a seeded reader never fails
@@ -189,6 +190,9 @@ func (w *World) start(m *member, warm time.Duration) {
 	cfg.Rand = rand.New(rand.NewPCG(w.cfg.Seed+uint64(m.starts), uint64(m.n)))
 	if cfg.Log != nil {
 		cfg.Log = cfg.Log.With("self", m.n)
+	}
+	if w.cfg.Compare {
+		cfg.Zone, cfg.Compare = router{w, m}, carrier{w, m}
 	}
 	ready, changed := make(chan struct{}), make(chan struct{}, 1)
 	set := replica.New(m.id, m.disk, m.disk, router{w, m}, carrier{w, m}, cfg)

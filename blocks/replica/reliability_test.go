@@ -78,7 +78,7 @@ func TestReliability(t *testing.T) {
 		{"S-01", killAtOnce}, {"S-02", waves}, {"S-02-G30", waves}, {"S-03", churn}, {"S-03-G30", churn},
 		{"S-03-all", churn}, {"S-03-testnet", churn}, {"S-04", partition}, {"S-05", region},
 		{"S-07", silentLoss}, {"S-07-honest", honestHour},
-		{"S-08-S-09", poorLines}, {"S-11", joinStorm}, {"S-12", restarts}, {"S-12-idle", idle}, {"S-14", putInChurn},
+		{"S-08-S-09", poorLines}, {"S-10", flashCrowd}, {"S-11", joinStorm}, {"S-12", restarts}, {"S-12-idle", idle}, {"S-14", putInChurn},
 	} {
 		t.Run(x.id, func(t *testing.T) { x.run(t, s, x.id) })
 	}

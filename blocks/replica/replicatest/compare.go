@@ -95,7 +95,8 @@ func (c carrier) Names(ctx context.Context, p peer.ID, names []wire.Name) ([]mh.
 	return hs, k.back(ctx)
 }
 
-// Fetch implements replica.Comparer. What it brings is a copy that repair has sent.
+// Fetch implements replica.Comparer. Unless a reader asks, what it brings is a copy that
+// repair has sent.
 func (c carrier) Fetch(ctx context.Context, p peer.ID, id cid.Cid) (blocks.Block, error) {
 	k, err := c.reach(ctx, p)
 	if err != nil {
@@ -108,6 +109,10 @@ func (c carrier) Fetch(ctx context.Context, p peer.ID, id cid.Cid) (blocks.Block
 	from := contact{w: k.w, from: k.to, to: k.from, starts: k.from.starts, delay: k.delay}
 	if err := from.send(ctx, 1); err != nil {
 		return blocks.Block{}, err
+	}
+	k.w.gave(k.to, 1)
+	if c.reads {
+		return b, k.back(ctx)
 	}
 	k.w.sent(wire.Repair, k.from, []blocks.Block{b})
 	return b, k.back(ctx)

@@ -114,6 +114,7 @@ type member struct {
 	born         time.Time
 	slow         int64     // times less bandwidth; 0 is 1
 	sends, takes time.Time // when its line is free
+	gave         int       // blocks that it has sent, for whatever reason
 	starts       int
 
 	set     *replica.Set
@@ -192,10 +193,10 @@ func (w *World) start(m *member, warm time.Duration) {
 		cfg.Log = cfg.Log.With("self", m.n)
 	}
 	if w.cfg.Compare {
-		cfg.Zone, cfg.Compare = router{w, m}, carrier{w, m}
+		cfg.Zone, cfg.Compare = router{w, m}, carrier{w: w, m: m}
 	}
 	ready, changed := make(chan struct{}), make(chan struct{}, 1)
-	set := replica.New(m.id, m.disk, m.disk, router{w, m}, carrier{w, m}, cfg)
+	set := replica.New(m.id, m.disk, m.disk, router{w, m}, carrier{w: w, m: m}, cfg)
 	ctx, cancel := context.WithCancel(w.ctx)
 	done := make(chan struct{})
 	w.mu.Lock()

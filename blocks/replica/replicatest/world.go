@@ -331,6 +331,13 @@ func (w *World) Blind(f func(from, to int) bool) {
 	w.blind = f
 }
 
+// Warm is how long those that start from now on take until they are Ready.
+func (w *World) Warm(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cfg.Warm = d
+}
+
 // Slow gives a member's line so many times less bandwidth.
 func (w *World) Slow(n int, times int64) {
 	w.mu.Lock()

@@ -34,6 +34,13 @@ func churn(t *testing.T, s *sheet, id string) {
 	switch id {
 	case "S-03-G30":
 		variants = []variant{{"grace 30 min", replicatest.Config{}, hours}}
+	case "S-03-5", "S-03-30": // other rates
+		if rate = 0.05; id == "S-03-30" {
+			rate = 0.3
+		}
+		if variants = variants[:1]; !s.long {
+			return // the small size has this rate
+		}
 	case "S-03-all": // every one of the first members goes within ten hours
 		variants = []variant{{"all are replaced, grace 2 min", short, pick(s, 2, 10)}, {"all are replaced, control, no repair", off, pick(s, 2, 10)}}
 	case "S-03-testnet": // 60 times as many rounds

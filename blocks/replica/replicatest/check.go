@@ -379,16 +379,31 @@ func (w *World) Times(p float64) (heard, overdue time.Duration) {
 }
 
 // Open is how many seats wait for a copy for longer than d, since it was due.
-func (w *World) Open(d time.Duration) (n int) {
+func (w *World) Open(d time.Duration) int {
+	open, _ := w.open(d)
+	return open
+}
+
+// Neglected is how many of the [World.Open] seats somebody who has the block could fill:
+// the two reach each other.
+func (w *World) Neglected(d time.Duration) int {
+	_, reached := w.open(d)
+	return reached
+}
+
+func (w *World) open(d time.Duration) (n, reached int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for seat, v := range w.check.open {
 		e, m := w.entries[seat>>32], w.members[uint32(seat)]
 		if !e.lost && time.Since(v.due) > d && slices.Contains(w.seats(e, w.cfg.R), m) {
 			n++
+			if slices.ContainsFunc(e.holders, func(k int32) bool { return w.reaches(w.members[k], m) }) {
+				reached++
+			}
 		}
 	}
-	return n
+	return n, reached
 }
 
 // Quantile is the least of vs that at least the part p of them does not exceed; of none it is 0.

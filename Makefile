@@ -53,7 +53,7 @@ bench-store: ## the store beside go-ds-flatfs, on the disk of CAIRN_BENCH_DIR
 	CAIRN_BENCH=1 $(GO) test ./blocks/disk -run 'TestStoreFigures' -v -count=1 -timeout 20m
 
 reliability: ## every reliability scenario in virtual time, into docs/reliability.md; one alone with ONLY=S-02
-	CAIRN_REL=1 CAIRN_REL_TABLE=$(CURDIR)/docs/reliability.md $(GO) test ./blocks/replica -run 'TestReliability$$/$(ONLY)' -v -count=1 -timeout 120m
+	CAIRN_REL=1 CAIRN_REL_TABLE=$(CURDIR)/docs/reliability.md $(GO) test -p 1 ./blocks/replica ./node -run 'TestReliability$$/$(ONLY)' -v -count=1 -timeout 120m
 
 crash: ## every crash point, 500 kills, 200 power cuts (these as root): the full figures of the store
 	CAIRN_LONG=1 $(GO) test ./blocks/disk -run 'NoCrash|OutlivesAKill|OutlivesAPowerCut|Control' -v -count=1 -timeout 30m

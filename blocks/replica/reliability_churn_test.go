@@ -34,6 +34,15 @@ func churn(t *testing.T, s *sheet, id string) {
 	switch id {
 	case "S-03-G30":
 		variants = []variant{{"grace 30 min", replicatest.Config{}, hours}}
+	case "S-03-5", "S-03-30": // other rates
+		if rate = 0.05; id == "S-03-30" {
+			rate = 0.3
+		}
+		if variants = variants[:1]; !s.long {
+			return // the small size has this rate
+		}
+	case "S-03-all": // every one of the first members goes within ten hours
+		variants = []variant{{"all are replaced, grace 2 min", short, pick(s, 2, 10)}, {"all are replaced, control, no repair", off, pick(s, 2, 10)}}
 	case "S-03-testnet": // 60 times as many rounds
 		if n, count = 200, 1_000; !s.long {
 			return // the rounds alone take longer than all else
@@ -51,7 +60,11 @@ func churn(t *testing.T, s *sheet, id string) {
 			fill(t, w, count)
 			w.Run(20 * time.Minute)
 			w.Reset()
-			w.Churn(time.Duration(x.hours)*time.Hour, rate)
+			if id == "S-03-all" {
+				replaceAll(w, time.Duration(x.hours)*time.Hour)
+			} else {
+				w.Churn(time.Duration(x.hours)*time.Hour, rate)
+			}
 			for range x.hours * 6 {
 				w.Run(10 * time.Minute)
 				reads += 500
@@ -66,8 +79,15 @@ func churn(t *testing.T, s *sheet, id string) {
 			s.add(t, replicatest.Figure{ID: id, Name: name + ", " + x.name, Value: v, Op: op, Target: target, Expect: expect, Seed: s.seed})
 		}
 		lost := fmt.Sprintf("lost of %d, N=%d %g%%/h %d h, %d died", count, cfg.N, 100*rate, x.hours, dead)
+		if id == "S-03-all" {
+			rate = 1 / float64(x.hours)
+			lost = fmt.Sprintf("lost of %d, N=%d within %d h, %d died", count, cfg.N, x.hours, dead)
+		}
 		if cfg.Set.NoRepair {
 			share := math.Pow(replicatest.Gone(rate, float64(x.hours)), 5)
+			if id == "S-03-all" {
+				share = 1
+			}
 			add(lost, float64(w.Lost()), ">", 0, fmt.Sprintf("%.4g", float64(count)*share))
 			continue
 		}
@@ -90,5 +110,17 @@ func churn(t *testing.T, s *sheet, id string) {
 		add("repair s after the grace, p99", due99.Seconds(), "<=", 300, fmt.Sprintf("%.3g s after the first knew, the grace within", heard99.Seconds()))
 		add("copies sent for each that was missing", float64(tally.Sent)/float64(max(tally.Needed, 1)), "<=", 1.2, "1")
 		add("copies sent that were there", float64(tally.Twice)/float64(max(tally.Sent, 1)), "<=", 0.05, "0")
+	}
+}
+
+// replaceAll lets each member that is up go for ever within d, in a drawn order, and a
+// newcomer come in its place.
+func replaceAll(w *replicatest.World, d time.Duration) {
+	order := w.Draw(len(w.Live()))
+	for i, m := range order {
+		w.At(d*time.Duration(i+1)/time.Duration(len(order)), func() {
+			w.Kill(m)
+			w.Join()
+		})
 	}
 }

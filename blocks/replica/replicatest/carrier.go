@@ -24,8 +24,9 @@ var errSilent = errors.New("replicatest: no answer")
 
 // carrier is how one member reaches the others.
 type carrier struct {
-	w *World
-	m *member
+	w     *World
+	m     *member
+	reads bool // what it fetches is for somebody who reads
 }
 
 // contact is one exchange with another member.
@@ -140,20 +141,22 @@ func (c carrier) Offer(ctx context.Context, p peer.ID, l blocks.Lease, why wire.
 	if err := k.back(ctx); err != nil {
 		return err
 	}
+	on := k.passOn(ctx, l, items, tell)
+	defer on.wait()
 	var todo []int
 	for i, v := range verdicts {
 		switch v {
 		case 0:
 			todo = append(todo, i)
 		case wire.Have:
-			tell(i, wire.Ack{Status: v})
+			on.tell(i, wire.Ack{Status: v})
 		default:
-			tell(i, refused(v))
+			on.tell(i, refused(v))
 		}
 	}
 	c.w.offered(why, items, verdicts)
 	for part := range slices.Chunk(todo, together) {
-		if err := k.bring(ctx, l, why, items, part, from, tell); err != nil {
+		if err := k.bring(ctx, l, why, items, part, from, on.tell); err != nil {
 			return err
 		}
 	}
@@ -181,6 +184,7 @@ func (k *contact) bring(ctx context.Context, l blocks.Lease, why wire.Reason, it
 	if err := k.send(ctx, len(bs)); err != nil || len(bs) == 0 {
 		return err
 	}
+	k.w.gave(k.from, len(bs))
 	k.w.sent(why, k.to, bs)
 	status := wire.Stored
 	if err := k.set.Keep(ctx, k.from.id, l, bs...); err != nil {
@@ -238,6 +242,7 @@ func (c carrier) Prove(ctx context.Context, p peer.ID, nonce []byte, hs []mh.Mul
 			return nil, err
 		}
 	}
+	c.w.told(2*frameBytes + nonceBytes + len(hs)*(keyBytes+proofBytes))
 	return out, k.back(ctx)
 }
 

@@ -145,3 +145,11 @@ func LossInChurn(r int, away, back, urgent float64, low int, hours float64) floa
 // Gone is the share of the first members that have gone after hours, of which each goes
 // at the rate of away an hour.
 func Gone(away, hours float64) float64 { return -math.Expm1(-away * hours) }
+
+// Unnoticed is the chance that a loss of the given share of a peer's blocks is seen by none
+// of n neighbours within the mean time between two audits, when each asks for proofs of k
+// blocks at times that are the mean ± half apart: one of eight does not ask at all.
+func Unnoticed(n, k int, share float64) float64 {
+	const asks = 7.0 / 8
+	return math.Pow(1-asks*(1-math.Pow(1-share, float64(k))), float64(n))
+}

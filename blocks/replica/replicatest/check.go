@@ -21,6 +21,12 @@ type Tally struct {
 	Twice     int // of these, blocks that were there when they came
 	Needed    int // seats that became somebody's who had no copy: what repair has to send
 	Filled    int // of these, those that have their copy
+
+	Compared int   // comparisons begun
+	Pairs    int   // of members, between which there was any
+	Told     int64 // bytes of comparisons and of the audits in them, both ways
+	LetGo    int   // leases that a member dropped because others hold the block
+	Rashly   int   // of these, those of which fewer than R others had a copy they keep
 }
 
 // check is what an omniscient observer counts. It is guarded by the world's mu.
@@ -28,6 +34,7 @@ type check struct {
 	tally   Tally
 	lost    int
 	open    map[uint64]vacancy // a seat whose member has no copy, by entry and member
+	pairs   map[uint64]bool    // two members that have compared what they hold
 	heard   []time.Duration    // from the first member's knowledge of a change to the copy it called for
 	overdue []time.Duration    // the same, from the end of the grace
 }
@@ -50,6 +57,7 @@ func (w *World) Reset() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.check.tally, w.check.heard, w.check.overdue = Tally{}, nil, nil
+	clear(w.check.pairs)
 }
 
 func (w *World) asked(keys int) {
@@ -371,16 +379,31 @@ func (w *World) Times(p float64) (heard, overdue time.Duration) {
 }
 
 // Open is how many seats wait for a copy for longer than d, since it was due.
-func (w *World) Open(d time.Duration) (n int) {
+func (w *World) Open(d time.Duration) int {
+	open, _ := w.open(d)
+	return open
+}
+
+// Neglected is how many of the [World.Open] seats somebody who has the block could fill:
+// the two reach each other.
+func (w *World) Neglected(d time.Duration) int {
+	_, reached := w.open(d)
+	return reached
+}
+
+func (w *World) open(d time.Duration) (n, reached int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for seat, v := range w.check.open {
 		e, m := w.entries[seat>>32], w.members[uint32(seat)]
 		if !e.lost && time.Since(v.due) > d && slices.Contains(w.seats(e, w.cfg.R), m) {
 			n++
+			if slices.ContainsFunc(e.holders, func(k int32) bool { return w.reaches(w.members[k], m) }) {
+				reached++
+			}
 		}
 	}
-	return n
+	return n, reached
 }
 
 // Quantile is the least of vs that at least the part p of them does not exceed; of none it is 0.

@@ -3,7 +3,7 @@ package replicatest
 import (
 	"context"
 	"math/rand/v2"
-	"slices"
+	"time"
 
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/blocks/blockstest"
@@ -43,6 +43,36 @@ func (d *disk) Delete(ctx context.Context, hs ...mh.Multihash) error {
 	return nil
 }
 
+// Release implements blocks.Ledger.
+func (d *disk) Release(ctx context.Context, id blocks.LeaseID, hs ...mh.Multihash) error {
+	for _, h := range hs {
+		kept, others := 0, []*disk(nil)
+		d.w.mu.Lock()
+		for _, n := range d.w.entries[d.w.entry(h)].holders {
+			if n != d.m.n {
+				others = append(others, d.w.members[n].disk)
+			}
+		}
+		d.w.mu.Unlock()
+		for _, o := range others {
+			ls, err := o.Leases(ctx, h)
+			if err != nil {
+				return err
+			}
+			if len(blocks.Standing(ls, time.Now())) > 0 {
+				kept++
+			}
+		}
+		d.w.mu.Lock()
+		d.w.check.tally.LetGo++
+		if kept < d.w.cfg.R {
+			d.w.check.tally.Rashly++
+		}
+		d.w.mu.Unlock()
+	}
+	return d.Mem.Release(ctx, id, hs...)
+}
+
 // seeded is a reader of bytes that are the same for the same seed.
 func seeded(seed uint64) *rand.ChaCha8 {
 	var key [32]byte
@@ -67,12 +97,20 @@ func (w *World) Make(n int) ([]blocks.Block, blocks.Lease) {
 // Fill puts n blocks on their R closest members each, as a put that has ended had done.
 // Their publisher is gone.
 func (w *World) Fill(n int) error {
+	return w.Lay(n, func(_ int, near []int) []int { return near[:min(w.cfg.R, len(near))] })
+}
+
+// Lay puts n blocks, each on those of the members near it, closest first, that on gives.
+func (w *World) Lay(n int, on func(i int, near []int) []int) error {
 	bs, l := w.Make(n)
-	for _, b := range bs {
+	for i, b := range bs {
+		var near []int
 		w.mu.Lock()
-		near := slices.Clone(w.entries[w.entry(b.Hash())].near)
+		for _, k := range w.entries[w.entry(b.Hash())].near {
+			near = append(near, int(k))
+		}
 		w.mu.Unlock()
-		for _, k := range near[:min(w.cfg.R, len(near))] {
+		for _, k := range on(i, near) {
 			d := w.members[k].disk
 			if err := d.Put(w.ctx, b); err != nil {
 				return err

@@ -4,6 +4,8 @@
 //	world.go   events (join, die, leave and return, cut, heal) → what is true
 //	view.go    what is true → what each peer believes → replica.Router
 //	carrier.go one peer's question or offer → latency, bandwidth, loss → the other's Set
+//	passing.go what the closest holder passes on; what a reader sees
+//	compare.go what two neighbours compare, and prove to each other
 //	disk.go    a peer's store and ledger, which tell the checker what comes and goes
 //	check.go   the omniscient map: who holds what, what is lost, what repair took
 //	chance.go  what arithmetic says should come out

@@ -52,7 +52,7 @@ func (f Figure) row() string {
 }
 
 // Table writes figures into the file at path in place of those that it has of the same
-// scenarios. Before the table stands head.
+// scenarios. Before the table stands head, or if that is empty what stood there before.
 func Table(path, head string, figures []Figure) error {
 	old, err := os.ReadFile(path)
 	if err != nil && !os.IsNotExist(err) {
@@ -60,7 +60,11 @@ func Table(path, head string, figures []Figure) error {
 	}
 	const top = "| id | figure | measured | target | arithmetic | met | seed |\n|---|---|---|---|---|---|---|\n"
 	var rows []string
-	if _, body, ok := strings.Cut(string(old), top); ok {
+	before, body, ok := strings.Cut(string(old), top)
+	if head == "" {
+		head = before
+	}
+	if ok {
 		for line := range strings.Lines(body) {
 			f := strings.SplitN(line, "|", 3)
 			fresh := func(x Figure) bool { return x.ID == strings.TrimSpace(f[1]) }

@@ -111,7 +111,7 @@ func (w *World) sees(o, m *member, now time.Time) (alive, seat bool) {
 		switch {
 		case o.born.After(m.now.at):
 			return false, false // it never met it
-		case m.now.at.Sub(m.before.at) < m.before.lag+later:
+		case m.now.at.Sub(m.before.at) < m.before.lag+later && m.starts < 2:
 			return false, false // it died before it was known
 		case knows(m.now, now):
 			return lost(m.now.at, m.now.lag)

@@ -35,6 +35,7 @@ type Config struct {
 	Bandwidth int64   // bytes a second that a peer sends, and that it receives; 0 is 12.5 MB (100 Mbit/s)
 	Weight    int64   // bytes as which a block counts on the line; 0 is 256 KiB
 	Loss      float64 // share of exchanges that are never answered
+	Compare   bool    // neighbours compare what they hold, and audit each other
 
 	Set replica.Config // of every peer; Rand and R are the world's
 }
@@ -113,6 +114,7 @@ type member struct {
 	born         time.Time
 	slow         int64     // times less bandwidth; 0 is 1
 	sends, takes time.Time // when its line is free
+	gave         int       // blocks that it has sent, for whatever reason
 	starts       int
 
 	set     *replica.Set
@@ -133,7 +135,7 @@ func New(ctx context.Context, cfg Config) *World {
 	w := &World{cfg: cfg.withDefaults(), began: time.Now(), byID: map[peer.ID]int32{}, byHash: map[string]int32{}}
 	w.rng = rand.New(rand.NewPCG(w.cfg.Seed, 0xca112))
 	w.ctx, w.stop = context.WithCancel(ctx)
-	w.check.open = map[uint64]vacancy{}
+	w.check.open, w.check.pairs = map[uint64]vacancy{}, map[uint64]bool{}
 	key, _, err := crypto.GenerateEd25519Key(seeded(w.cfg.Seed))
 	if err != nil {
 		panic(err) // a seeded reader never fails
@@ -190,8 +192,11 @@ func (w *World) start(m *member, warm time.Duration) {
 	if cfg.Log != nil {
 		cfg.Log = cfg.Log.With("self", m.n)
 	}
+	if w.cfg.Compare {
+		cfg.Zone, cfg.Compare = router{w, m}, carrier{w: w, m: m}
+	}
 	ready, changed := make(chan struct{}), make(chan struct{}, 1)
-	set := replica.New(m.id, m.disk, m.disk, router{w, m}, carrier{w, m}, cfg)
+	set := replica.New(m.id, m.disk, m.disk, router{w, m}, carrier{w: w, m: m}, cfg)
 	ctx, cancel := context.WithCancel(w.ctx)
 	done := make(chan struct{})
 	w.mu.Lock()
@@ -324,6 +329,13 @@ func (w *World) Blind(f func(from, to int) bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.blind = f
+}
+
+// Warm is how long those that start from now on take until they are Ready.
+func (w *World) Warm(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cfg.Warm = d
 }
 
 // Slow gives a member's line so many times less bandwidth.

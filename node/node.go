@@ -8,6 +8,7 @@
 //	car.go   CARs and single blocks in, kept as a put is, and out
 //	pin.go   what its owner wants kept here: list, stat, pin, unpin
 //	names.go what a key's name stands for: publish, resolve; namerun.go: watch, publish again
+//	topics.go messages of applications: say, hear, meet who else listens
 //	run.go   what goes on by itself, for as long as the peer lives
 //
 // config.go, home.go and identity.go are what its owner chose and what it is; a
@@ -212,7 +213,7 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 	}
 	n.stop = append(n.stop, n.router.Close)
 	n.bus, err = pubsub.New(ctx, p.Host, p.Key, pubsub.Config{
-		Network: cfg.Network.Name, Local: cfg.private(), Record: n.nameNews, Log: log.With("part", "pubsub"),
+		Network: cfg.Network.Name, Local: cfg.private(), Record: n.nameNews, Topics: cfg.API.Kubo, Log: log.With("part", "pubsub"),
 	})
 	if err != nil {
 		return nil, err

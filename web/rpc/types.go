@@ -47,8 +47,8 @@ type Namer interface {
 type Topics interface {
 	// Say publishes data, signed by this peer.
 	Say(ctx context.Context, topic string, data []byte) error
-	// Hear yields messages as they come, until ctx is done.
-	Hear(ctx context.Context, topic string) iter.Seq2[Message, error]
+	// Hear listens from now on, and yields messages as they come, until ctx is done.
+	Hear(ctx context.Context, topic string) (iter.Seq2[Message, error], error)
 	// Heard are the topics that are listened to here.
 	Heard() []string
 	// Listeners are the connected peers that listen to topic; "" is any.

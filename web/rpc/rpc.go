@@ -15,7 +15,8 @@ type Config struct {
 	Ask  time.Duration // for an answer made at one go; 0 is 60 s
 	Tick time.Duration // between two lines of progress; 0 is 200 ms
 	Work int           // pins that /psa fetches at a time; 0 is 4
-	Jobs int           // requests of /psa that wait, run or failed; 0 is 10,000
+	Jobs int           // requests of /psa that are remembered; 0 is 10,000
+	Dir  string        // where those outlive the peer, made when it is needed; "" is nowhere
 	Log  *slog.Logger  // nil discards
 }
 
@@ -37,10 +38,10 @@ type Server struct {
 	jobs *jobs
 }
 
-// New makes the server of n. Requests of /psa wait until [Server.Run] runs.
+// New makes the server of n, and takes up the requests of /psa that were made before. They wait until [Server.Run] runs.
 func New(n Node, cfg Config) *Server {
 	s := &Server{n: n, cfg: cfg.withDefaults()}
-	s.jobs = newJobs(s.cfg.Jobs)
+	s.jobs = newJobs(s.cfg.Jobs, shelf{s.cfg.Dir, s.cfg.Log})
 	s.all = s.commands()
 	return s
 }

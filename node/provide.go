@@ -49,6 +49,9 @@ func (p *provider) add(root cid.Cid) {
 	}
 }
 
+// Provide leaves a record at once that this peer has root.
+func (n *Node) Provide(ctx context.Context, root cid.Cid) error { return n.record.one(ctx, root) }
+
 // run leaves the records of what is queued and, round by round, of every pin.
 func (p *provider) run(ctx context.Context) error {
 	select {

@@ -46,6 +46,7 @@ var (
 	_ rpc.Importer = (*face)(nil)
 	_ rpc.Namer    = (*face)(nil)
 	_ rpc.Topics   = (*face)(nil)
+	_ rpc.Router   = (*face)(nil)
 )
 
 // Say publishes data on a topic of an application.
@@ -101,4 +102,21 @@ func queued(err error) error {
 		return nil
 	}
 	return err
+}
+
+// Provide leaves a record that this peer has c.
+func (f *face) Provide(ctx context.Context, c cid.Cid) error { return f.n.Provide(ctx, c) }
+
+// Value gives the record of a name, whose key is /ipns/NAME.
+func (f *face) Value(ctx context.Context, key string) ([]byte, error) { return f.n.NameValue(ctx, key) }
+
+// PutValue keeps and spreads the record of a name.
+func (f *face) PutValue(ctx context.Context, key string, value []byte) error {
+	return f.n.PutNameValue(ctx, key, value)
+}
+
+// Disconnect ends the connections to a peer.
+func (f *face) Disconnect(ctx context.Context, addr string) (string, error) {
+	id, err := f.n.Disconnect(ctx, addr)
+	return id.String(), err
 }

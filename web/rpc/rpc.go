@@ -63,9 +63,11 @@ func (s *Server) commands() map[string]command {
 		"key/list": s.keyList, "key/gen": s.keyGen, "key/rm": s.keyRm, "key/export": s.keyExport, "key/import": s.keyImport,
 		"swarm/peers": s.swarmPeers, "swarm/connect": s.swarmConnect, "swarm/addrs": s.swarmAddrs,
 		"swarm/addrs/local": s.swarmLocal, "swarm/addrs/listen": s.swarmLocal,
-		"routing/findprovs": s.findProvs, "routing/findpeer": s.findPeer,
+		"swarm/disconnect":  s.swarmDisconnect,
+		"routing/findprovs": s.findProvs, "routing/findpeer": s.findPeer, "routing/provide": s.routingProvide,
+		"routing/get": s.routingGet, "routing/put": s.routingPut,
 		"pubsub/pub": s.pubsubPub, "pubsub/sub": s.pubsubSub, "pubsub/ls": s.pubsubLs, "pubsub/peers": s.pubsubPeers,
-		"repo/stat": s.repoStat, "repo/gc": s.repoGC, "repo/verify": s.repoVerify, "repo/version": s.repoVersion,
+		"repo/stat": s.repoStat, "stats/repo": s.repoStat, "repo/gc": s.repoGC, "repo/verify": s.repoVerify, "repo/version": s.repoVersion,
 	}
 }
 

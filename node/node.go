@@ -69,6 +69,7 @@ type Node struct {
 	fetch   *fetch.Fetcher
 	swap    *fetch.Bitswap // nil: it is not spoken
 	record  *provider
+	public  *public // nil: the public IPFS DHT is not spoken to
 	mender  *mender // nil: reads repair nothing
 	count   gauges
 	brought *wire.Counts
@@ -247,6 +248,13 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 		n.swap = fetch.NewBitswap(p.Host, p.Store, fetch.BitswapConfig{Own: wire.Protocol, Log: log.With("part", "wire")})
 		n.stop = append(n.stop, n.swap.Close)
 		strangers = n.swap
+	}
+	if cfg.Routing.Public {
+		if n.public, err = newPublic(p.Host, p.Ledger, cfg, log.With("part", "public")); err != nil {
+			return nil, err
+		}
+		n.stop = append(n.stop, n.public.dht.Close)
+		strangers = n.public.beyond(strangers)
 	}
 	n.fetch = fetch.New(self, p.Store, n.router, client, fetch.Config{
 		Width: 2 * cfg.Replica.R, Records: n.router, Strangers: strangers, Named: n.router.Named, Mend: mend, Log: log.With("part", "disk"),

@@ -90,7 +90,7 @@ func (n *Node) put(ctx context.Context, what content, o blocks.PutOptions, tell 
 			return rc, fmt.Errorf("put: %w", err)
 		}
 		kept = true
-		n.record.add(pin.Root)
+		n.recorded(pin.Root)
 		return rc, nil
 	}
 	lease, err := n.lease(ctx, w, o)
@@ -106,7 +106,7 @@ func (n *Node) put(ctx context.Context, what content, o blocks.PutOptions, tell 
 	}
 
 	kept = true
-	n.record.add(pin.Root)
+	n.recorded(pin.Root)
 
 	// Phase two belongs to Run; we wait for as much of it as was asked for.
 	placing := time.Now()

@@ -186,6 +186,9 @@ type Layout struct {
 	Chunk  int64 // bytes of the file in a leaf, up to [MaxSize]; 0 is the profile's
 	Leaves Kinds // "" is the profile's, and raw when version 1 is asked for
 	CIDs   Kinds // "" is the profile's
+
+	Chunker string // that cuts by content, in Kubo's words: rabin, rabin-AVG, rabin-MIN-AVG-MAX or buzhash; "" is into pieces of Chunk
+	Trickle bool   // leaves hang at all depths, so that a file is read from its begin as it comes, and not balanced
 }
 
 // Kinds names one of two ways to write blocks.

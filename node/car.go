@@ -264,7 +264,7 @@ func (b *bringing) keep(ctx context.Context, all []written, o blocks.ImportOptio
 		leases, pins = append(leases, lease), append(pins, pin)
 	}
 	for i, pin := range pins {
-		b.n.record.add(pin.Root)
+		b.n.recorded(pin.Root)
 		b.out.Roots = append(b.out.Roots, blocks.Receipt{Root: pin.Root, Name: pin.Name, Size: pin.Size,
 			Progress: blocks.Progress{Blocks: pin.Blocks, Target: o.Replicas}})
 		if !o.NoPlace {

@@ -32,6 +32,7 @@ type Config struct {
 	Network NetworkConfig `toml:"network" comment:"Which network this peer is in, and how it is reached."`
 	Store   StoreConfig   `toml:"store" comment:"What is kept on disk."`
 	Replica ReplicaConfig `toml:"replica" comment:"Copies on other peers."`
+	Routing RoutingConfig `toml:"routing" comment:"Networks of others, in which roots are told of and looked for besides our own."`
 	API     APIConfig     `toml:"api" comment:"The API that the command line and programs use. Keep it on loopback."`
 	Gateway GatewayConfig `toml:"gateway" comment:"Files by CID over plain HTTP, for browsers. Its own port, so that a page it serves cannot call the API."`
 	Log     LogConfig     `toml:"log" comment:"What is told, and where."`
@@ -61,6 +62,12 @@ type ReplicaConfig struct {
 	Repair     bool     `toml:"repair" comment:"Whether lost copies are made again. false is for experiments."`
 	RepairRate Size     `toml:"repair_rate" comment:"Bytes a second for copies that are not urgent, such as \"8MiB\", which it is if this is 0; a testnet then has no limit."`
 	Expires    Duration `toml:"expires" comment:"How long a put asks others to keep it, such as \"180d\"; at most 400d."`
+}
+
+// RoutingConfig says which networks of others are asked and told.
+type RoutingConfig struct {
+	Public    bool     `toml:"public" comment:"Whether this peer is a client of the public IPFS DHT: strangers then learn which roots it keeps, and are asked for what our network lacks."`
+	Bootstrap []string `toml:"public_bootstrap" comment:"Full multiaddresses of peers of it to meet first; none are those of libp2p."`
 }
 
 // APIConfig says where the API is served.
@@ -107,6 +114,7 @@ func DefaultConfig() Config {
 	return Config{
 		Network: NetworkConfig{Name: "main", Profile: ProfileLAN, Listen: []string{}, Bootstrap: []string{}, Bitswap: true},
 		Replica: ReplicaConfig{R: 5, Repair: true, Expires: Duration(180 * 24 * time.Hour)},
+		Routing: RoutingConfig{Bootstrap: []string{}},
 		API:     APIConfig{Listen: "127.0.0.1:5101", Hosts: []string{}, Kubo: true},
 		Gateway: GatewayConfig{Enabled: true, Listen: "127.0.0.1:8180", Hosts: []string{}, Subdomains: []string{}, Sites: []string{}, Proxies: []string{}},
 		Log:     LogConfig{Level: "info", Format: "text"},

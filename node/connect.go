@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -60,6 +61,26 @@ func (n *Node) Connect(ctx context.Context, addr string) (peer.ID, error) {
 		return "", fmt.Errorf("connect: %w", &UnreachableError{info.ID, err})
 	}
 	return info.ID, nil
+}
+
+// Disconnect ends the connections to the peer that addr names, an id alone too. Those of our
+// network that need each other meet again.
+func (n *Node) Disconnect(_ context.Context, addr string) (peer.ID, error) {
+	_, text, found := strings.Cut(addr, "/p2p/")
+	if !found {
+		text = addr
+	}
+	id, err := peer.Decode(text)
+	if err != nil {
+		return "", fmt.Errorf("disconnect: %w", &AddrError{addr, "want an address that ends in /p2p/ and the peer's id"})
+	}
+	if !n.connected(id) {
+		return "", fmt.Errorf("disconnect: not connected to %s", id)
+	}
+	if err := n.host.Network().ClosePeer(id); err != nil {
+		return "", fmt.Errorf("disconnect: %w", err)
+	}
+	return id, nil
 }
 
 // UnreachableError says that a peer could not be reached.

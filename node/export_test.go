@@ -7,6 +7,7 @@ import (
 
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/peer"
 	mh "github.com/multiformats/go-multihash"
 )
 
@@ -24,3 +25,15 @@ func Batches(put func(context.Context, ...blocks.Block) error) (add func(context
 	w := &batches{put: put}
 	return w.add, w.end
 }
+
+// Meeting is how those who listen to a topic find each other.
+type Meeting struct{ m *meeting }
+
+// NewMeeting makes one of what it asks others.
+func NewMeeting(provide func(context.Context, mh.Multihash) error, providers func(context.Context, mh.Multihash, int) ([]peer.ID, error),
+	connect func(context.Context, peer.ID) error, listeners func() int) *Meeting {
+	return &Meeting{&meeting{provide: provide, providers: providers, connect: connect, listeners: listeners, log: slog.New(slog.DiscardHandler)}}
+}
+
+func (m *Meeting) Run(ctx context.Context)   { m.m.run(ctx) }
+func (m *Meeting) Greet(ctx context.Context) { m.m.greet(ctx) }

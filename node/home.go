@@ -62,6 +62,9 @@ func (h Home) Blocks() string { return filepath.Join(h.Data, "blocks") }
 // Keys is the directory of the keys of names.
 func (h Home) Keys() string { return filepath.Join(h.Data, "keys") }
 
+// Requests is the directory of what was asked of the pinning service.
+func (h Home) Requests() string { return filepath.Join(h.Data, "requests") }
+
 // APIAddrFile holds the URL of the API while a daemon serves it.
 func (h Home) APIAddrFile() string { return filepath.Join(h.State, "api.addr") }
 

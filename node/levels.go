@@ -9,7 +9,7 @@ import (
 
 // LogParts are the parts of a peer that log under a name of their own, as the
 // attribute part, and may have a level of their own.
-var LogParts = []string{"api", "dht", "disk", "libp2p", "names", "pubsub", "records", "replica", "web", "wire"}
+var LogParts = []string{"api", "dht", "disk", "libp2p", "names", "public", "pubsub", "records", "replica", "web", "wire"}
 
 // Levels reads a level such as "info,dht=debug": that of all, then those of parts.
 // libp2p speaks of errors only, unless it is named.

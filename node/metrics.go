@@ -105,6 +105,14 @@ func (n *Node) register(usage func(context.Context) (int64, error)) error {
 		all = append(all, counter("cairn_gossip_messages_total", "Announcements, by what became of them.",
 			labels{"topic": "updates", "result": result}, func() int64 { return int64(f()) }))
 	}
+	for result, f := range map[string]func() uint64{
+		"heard":  func() uint64 { return n.bus.Counts().AppHeard },
+		"excess": func() uint64 { return n.bus.Counts().AppExcess },
+		"missed": func() uint64 { return n.bus.Counts().AppMissed },
+	} {
+		all = append(all, counter("cairn_topic_messages_total", "Messages on topics of applications, by what became of them.",
+			labels{"result": result}, func() int64 { return int64(f()) }))
+	}
 	for part, c := range n.count.panics {
 		all = append(all, counter("cairn_panics_total", "Faults of this program that were caught, by part.", labels{"part": part}, c.Load))
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync"
 	"time"
 
 	"github.com/cairn-network/cairn/blocks"
@@ -204,18 +205,15 @@ func (n *Node) watchName(ctx context.Context, text string, tell func(blocks.Reso
 			}
 		}
 	}()
-	look := time.NewTicker(min(n.cfg.Timing().Records/2, time.Minute))
-	defer look.Stop()
+	looked := make(chan lookedUp)
+	var looking sync.WaitGroup
+	defer looking.Wait()
+	defer cancel()
+	looking.Go(func() { n.lookNow(ctx, name, looked) }) // ends with ctx: a look takes seconds, and news do not wait for it
 	var last foundName
-	found, err := n.lookName(ctx, name)
 	for {
-		if err == nil && found.seq > last.seq || last.record == nil && found.record != nil {
-			changed := last.value == nil || last.value.String() != found.value.String()
-			last = found
-			if changed && !tell(found.resolved()) {
-				return nil
-			}
-		}
+		var found foundName
+		var err error
 		select {
 		case <-ctx.Done():
 			return nil
@@ -224,8 +222,40 @@ func (n *Node) watchName(ctx context.Context, text string, tell func(blocks.Reso
 			if err = showErr; err == nil && ok {
 				found, err = readName(value)
 			}
-		case <-look.C:
-			found, err = n.lookName(ctx, name)
+		case l := <-looked:
+			found, err = l.found, l.err
+		}
+		if err == nil && (found.seq > last.seq || last.record == nil && found.record != nil) {
+			changed := last.value == nil || last.value.String() != found.value.String()
+			last = found
+			if changed && !tell(found.resolved()) {
+				return nil
+			}
+		}
+	}
+}
+
+// lookedUp is what a look at a name's keepers has shown.
+type lookedUp struct {
+	found foundName
+	err   error
+}
+
+// lookNow asks the keepers of a name now, and again and again, until ctx is done.
+func (n *Node) lookNow(ctx context.Context, name ipns.Name, looked chan<- lookedUp) {
+	tick := time.NewTicker(min(n.cfg.Timing().Records/2, time.Minute))
+	defer tick.Stop()
+	for {
+		found, err := n.lookName(ctx, name)
+		select {
+		case looked <- lookedUp{found, err}:
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
 		}
 	}
 }

@@ -47,6 +47,25 @@ func (v nameValues) GetValue(ctx context.Context, key string, _ ...routing.Optio
 	return found.record, err
 }
 
+// NameValue gives the best record of a name, whose key is /ipns/NAME in text.
+func (n *Node) NameValue(ctx context.Context, key string) ([]byte, error) {
+	name, err := ipns.NameFromString(key)
+	if err != nil {
+		return nil, &blocks.PathError{Path: key, Reason: "no name of a key: want /ipns/k51..."}
+	}
+	return nameValues{n}.GetValue(ctx, string(name.RoutingKey()))
+}
+
+// PutNameValue keeps and spreads a record of the name whose key is /ipns/NAME in text.
+func (n *Node) PutNameValue(ctx context.Context, key string, value []byte) error {
+	name, err := ipns.NameFromString(key)
+	if err != nil {
+		return &blocks.PathError{Path: key, Reason: "no name of a key: want /ipns/k51..."}
+	}
+	_, err = n.ImportName(ctx, name.String(), value)
+	return err
+}
+
 // SearchValue gives what GetValue gives.
 func (v nameValues) SearchValue(ctx context.Context, key string, opts ...routing.Option) (<-chan []byte, error) {
 	value, err := v.GetValue(ctx, key, opts...)

@@ -8,6 +8,7 @@
 //	car.go   CARs and single blocks in, kept as a put is, and out
 //	pin.go   what its owner wants kept here: list, stat, pin, unpin
 //	names.go what a key's name stands for: publish, resolve; namerun.go: watch, publish again
+//	topics.go messages of applications: say, hear, meet who else listens
 //	run.go   what goes on by itself, for as long as the peer lives
 //
 // config.go, home.go and identity.go are what its owner chose and what it is; a
@@ -68,6 +69,7 @@ type Node struct {
 	fetch   *fetch.Fetcher
 	swap    *fetch.Bitswap // nil: it is not spoken
 	record  *provider
+	public  *public // nil: the public IPFS DHT is not spoken to
 	mender  *mender // nil: reads repair nothing
 	count   gauges
 	brought *wire.Counts
@@ -212,7 +214,7 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 	}
 	n.stop = append(n.stop, n.router.Close)
 	n.bus, err = pubsub.New(ctx, p.Host, p.Key, pubsub.Config{
-		Network: cfg.Network.Name, Local: cfg.private(), Record: n.nameNews, Log: log.With("part", "pubsub"),
+		Network: cfg.Network.Name, Local: cfg.private(), Record: n.nameNews, Topics: cfg.API.Kubo, Log: log.With("part", "pubsub"),
 	})
 	if err != nil {
 		return nil, err
@@ -246,6 +248,13 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 		n.swap = fetch.NewBitswap(p.Host, p.Store, fetch.BitswapConfig{Own: wire.Protocol, Log: log.With("part", "wire")})
 		n.stop = append(n.stop, n.swap.Close)
 		strangers = n.swap
+	}
+	if cfg.Routing.Public {
+		if n.public, err = newPublic(p.Host, p.Ledger, cfg, log.With("part", "public")); err != nil {
+			return nil, err
+		}
+		n.stop = append(n.stop, n.public.dht.Close)
+		strangers = n.public.beyond(strangers)
 	}
 	n.fetch = fetch.New(self, p.Store, n.router, client, fetch.Config{
 		Width: 2 * cfg.Replica.R, Records: n.router, Strangers: strangers, Named: n.router.Named, Mend: mend, Log: log.With("part", "disk"),

@@ -36,8 +36,8 @@ type provider struct {
 	queue chan cid.Cid
 }
 
-func newProvider(r *dht.Router, l blocks.Ledger, log *slog.Logger) *provider {
-	return &provider{provide: r.Provide, pins: l.Pins, ready: r.Ready(), log: log, queue: make(chan cid.Cid, provideQueue)}
+func newProvider(to records, l blocks.Ledger, log *slog.Logger) *provider {
+	return &provider{provide: to.Provide, pins: l.Pins, ready: to.Ready(), log: log, queue: make(chan cid.Cid, provideQueue)}
 }
 
 // add queues root; it never waits. When the queue is full the next round has it.
@@ -48,6 +48,15 @@ func (p *provider) add(root cid.Cid) {
 		p.log.Debug("record left to the next round", "root", root)
 	}
 }
+
+// records are where roots are put on record: our DHT, and the public one.
+type records interface {
+	Provide(ctx context.Context, h mh.Multihash) error
+	Ready() <-chan struct{}
+}
+
+// Provide leaves a record in our network at once that this peer has root.
+func (n *Node) Provide(ctx context.Context, root cid.Cid) error { return n.record.one(ctx, root) }
 
 // run leaves the records of what is queued and, round by round, of every pin.
 func (p *provider) run(ctx context.Context) error {

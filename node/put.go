@@ -93,7 +93,7 @@ func (n *Node) put(ctx context.Context, what content, o blocks.PutOptions, tell 
 			return rc, fmt.Errorf("put: %w", err)
 		}
 		kept = true
-		n.record.add(pin.Root)
+		n.recorded(pin.Root)
 		return rc, nil
 	}
 	lease, err := n.lease(ctx, w, o)
@@ -109,7 +109,7 @@ func (n *Node) put(ctx context.Context, what content, o blocks.PutOptions, tell 
 	}
 
 	kept = true
-	n.record.add(pin.Root)
+	n.recorded(pin.Root)
 
 	// Phase two belongs to Run; we wait for as much of it as was asked for.
 	placing := time.Now()

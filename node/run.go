@@ -23,6 +23,9 @@ func (n *Node) Run(ctx context.Context) error {
 		g.Go(func() error { return n.republish(ctx) }) // renews the records of the names of the keys here
 		g.Go(func() error { return n.gossip(ctx) })    // passes on what is new of names
 	}
+	if n.public != nil {
+		g.Go(func() error { return n.public.run(ctx) }) // puts the kept roots on record in the public IPFS DHT
+	}
 	if n.mender != nil {
 		g.Go(func() error { return n.mender.run(ctx) }) // brings what was read to holders that lacked it
 	}

@@ -44,6 +44,7 @@ func (c Config) Validate() error {
 		within("replica.r", c.Replica.R, 1, blocks.MaxReplicas),
 		within("replica.repair_rate", int(c.Replica.RepairRate), 0, math.MaxInt),
 		expiresError(c.Replica.Expires),
+		addrsError("routing.public_bootstrap", c.Routing.Bootstrap, true),
 		hostPortError("api.listen", c.API.Listen),
 		hostPortError("gateway.listen", c.Gateway.Listen),
 		networksError("gateway.trusted_proxies", c.Gateway.Proxies),

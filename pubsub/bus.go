@@ -3,7 +3,6 @@ package pubsub
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	gossip "github.com/libp2p/go-libp2p-pubsub"
-	rpc "github.com/libp2p/go-libp2p-pubsub/pb"
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -41,6 +39,8 @@ type Config struct {
 	Life time.Duration
 	// Record judges records, see [Bus.Follow]. nil carries none.
 	Record RecordJudge
+	// Topics says that topics of applications are carried, see [Bus.Hear].
+	Topics bool
 	// Log is told what was refused and why, at debug. nil means nobody is.
 	Log *slog.Logger
 }
@@ -73,7 +73,8 @@ type Bus struct {
 	records joined
 
 	judge *validator
-	hears readers
+	hears *readers[Update]
+	apps  apps
 	mesh  mesh
 	stop  context.CancelFunc
 	done  <-chan struct{} // closed when gossipsub has been told to end
@@ -117,8 +118,9 @@ func open(ctx context.Context, h host.Host, key crypto.PrivKey, cfg Config,
 		key:     key,
 		self:    self,
 		judge:   newValidator(Topic(cfg.Network), cfg.MaxMessage),
-		hears:   readers{all: map[*reader]struct{}{}},
-		subs:    &filter{topic: Topic(cfg.Network), records: cfg.Record != nil, followed: map[peer.ID]map[string]struct{}{}},
+		hears:   newReaders[Update](nil),
+		apps:    newApps(),
+		subs:    &filter{topic: Topic(cfg.Network), records: cfg.Record != nil, apps: cfg.Topics, followed: map[peer.ID]*followed{}},
 		records: joined{all: map[string]*room{}},
 		stop:    stop,
 		done:    ctx.Done(),
@@ -171,12 +173,11 @@ func (b *Bus) options(topic string) []gossip.Option {
 	return []gossip.Option{
 		gossip.WithLogger(log), // first: the others take it
 		gossip.WithRPCLogger(silent),
-		gossip.WithMessageSignaturePolicy(gossip.StrictNoSign),
+		// Which topics are signed is for their validators to say, see plain and [Bus.Hear].
+		gossip.WithMessageSignaturePolicy(gossip.LaxNoSign), // a strict one is for all topics
 		gossip.WithNoAuthor(),
-		gossip.WithMessageIdFn(func(m *rpc.Message) string {
-			id := sha256.Sum256(m.GetData())
-			return string(id[:])
-		}),
+		gossip.WithMessageIdFn(messageID),
+		gossip.WithAppSpecificRpcInspector(b.apps.inspect),
 		gossip.WithMaxMessageSize(room),
 		gossip.WithMaxControlMessageSize(room),
 		gossip.WithValidateWorkers(1),
@@ -222,19 +223,24 @@ type Counts struct {
 	Ignored  uint64 // whole, but early, expired, repeated or too many
 	Panics   uint64 // of our validator: each is a bug of ours, and counted as rejected
 	Missed   uint64 // lost by readers that were too slow
+
+	AppHeard  uint64 // messages of applications given to listeners, our own included
+	AppExcess uint64 // of those dropped: a neighbour or an author said too many, or too much at once
+	AppMissed uint64 // of those lost by listeners that were too slow
 }
 
 // Counts answers the counts of now.
 func (b *Bus) Counts() Counts {
-	b.hears.mu.Lock()
-	missed := b.hears.missed
-	b.hears.mu.Unlock()
 	return Counts{
 		Heard:    b.heard.Load(),
 		Rejected: b.rejected.Load(),
 		Ignored:  b.ignored.Load(),
 		Panics:   b.panics.Load(),
-		Missed:   missed,
+
+		AppHeard:  b.apps.heard.Load(),
+		AppExcess: b.apps.excess.Load(),
+		AppMissed: b.apps.missed(),
+		Missed:    b.hears.lost(),
 	}
 }
 

@@ -46,13 +46,27 @@
 //
 //	"cairn/update/1" ‖ topic ‖ fields 1 to 7 as encoded
 //
-// so it is good on one topic of one network only. Gossipsub itself neither signs
-// nor names an author, and a message's id is the SHA2-256 of the envelope.
+// so it is good on one topic of one network only. On this topic gossipsub itself neither
+// signs nor names an author, and a message's id is the SHA2-256 of the envelope.
 //
 // A message that breaks any of this is rejected. One that is whole is ignored if
 // its time is more than 10 minutes ahead, if it has expired, if its sequence is not
 // above the highest heard of its author, or if its author has said more than 10
 // a second for longer than a burst of 30.
+//
+// # Topics of applications
+//
+// With [Config.Topics] a bus also carries what programs say on topics of their own
+// ([Bus.Say], [Bus.Hear]), as other implementations of libp2p do with StrictSign: a message
+// names its author and an 8-byte number and is signed by the author. One that is not is
+// rejected. A message of more than 16 KiB, the 51st of an author within a second, or whatever
+// a neighbour brings beyond 200 a second, after bursts of 100 and 400, is dropped and counted
+// without blame. Only peers that listen to a topic pass its messages on. Nothing is said here
+// of what a message means, and one may be heard again when somebody repeats it after two minutes.
+//
+// Signatures are therefore not the policy of the whole of gossipsub: the validators of our own
+// topics reject a message that has an author or a signature beside its data, and those of
+// applications one that has none.
 //
 // # Goroutines
 //

@@ -3,6 +3,7 @@ package pubsub
 import (
 	"time"
 
+	gossip "github.com/libp2p/go-libp2p-pubsub"
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
@@ -27,5 +28,12 @@ func (v *validator) Admit(u Update, now time.Time) error              { return v
 func (v *validator) Highest(id peer.ID) uint64                        { return v.highest(id) }
 func (v *validator) Len() int                                         { return v.authors.Len() }
 
-// Listeners is how many connected peers we know to be in our topic.
-func (b *Bus) Listeners() int { return len(b.topic.ListPeers()) }
+// InTopic is how many connected peers we know to be in our topic.
+func (b *Bus) InTopic() int { return len(b.topic.ListPeers()) }
+
+// Ungated is a bus that takes all that a neighbour says of applications.
+func Ungated() gossip.Option {
+	return gossip.WithAppSpecificRpcInspector(func(peer.ID, *gossip.RPC) error { return nil })
+}
+
+const MaxTopics, MaxListeners, MaxFollowed = maxTopics, maxListeners, maxFollowed

@@ -6,11 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"strings"
 	"sync"
 
 	gossip "github.com/libp2p/go-libp2p-pubsub"
-	rpc "github.com/libp2p/go-libp2p-pubsub/pb"
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
@@ -27,11 +25,11 @@ const recordPrefix = "/record/"
 // one peer may follow, this one too.
 const (
 	maxTopic    = 128
-	maxFollowed = maxSubscriptions - 10
+	maxFollowed = maxSubscriptions - maxTopics - 4
 )
 
-// ErrCrowded says that this bus follows as many records as its neighbours allow.
-var ErrCrowded = errors.New("pubsub: too many records are followed")
+// ErrCrowded says that this bus follows as much as its neighbours allow.
+var ErrCrowded = errors.New("pubsub: too many topics are followed")
 
 // RecordTopic is the topic of the record under key.
 func RecordTopic(key []byte) string {
@@ -145,7 +143,10 @@ func (b *Bus) enter(key []byte, follow bool) (t *gossip.Topic, leave func(), err
 
 func (b *Bus) open(topic string, key []byte) (*room, error) {
 	err := b.gossip.RegisterTopicValidator(topic, guard(func(ctx context.Context, from peer.ID, m *gossip.Message) gossip.ValidationResult {
-		fresh, err := b.cfg.Record(ctx, key, m.GetData())
+		fresh, err := false, errSigned
+		if plain(m.Message) {
+			fresh, err = b.cfg.Record(ctx, key, m.GetData())
+		}
 		switch {
 		case len(m.GetData()) > b.cfg.MaxMessage || err != nil:
 			b.rejected.Add(1)
@@ -169,60 +170,4 @@ func (b *Bus) open(topic string, key []byte) (*room, error) {
 		err = errors.Join(err, t.Close())
 	}
 	return nil, errors.Join(err, b.gossip.UnregisterTopicValidator(topic))
-}
-
-// filter lets in the subscriptions of others to the topic of updates and, up to a number
-// for each peer, to topics of records.
-type filter struct {
-	topic   string
-	records bool
-
-	mu       sync.Mutex
-	followed map[peer.ID]map[string]struct{} // guarded by mu: topics of records
-}
-
-var _ gossip.SubscriptionFilter = (*filter)(nil)
-
-// CanSubscribe is gossip.SubscriptionFilter's.
-func (f *filter) CanSubscribe(topic string) bool {
-	return topic == f.topic || f.records && len(topic) <= maxTopic && strings.HasPrefix(topic, recordPrefix)
-}
-
-// FilterIncomingSubscriptions is gossip.SubscriptionFilter's.
-func (f *filter) FilterIncomingSubscriptions(from peer.ID, subs []*rpc.RPC_SubOpts) ([]*rpc.RPC_SubOpts, error) {
-	if len(subs) > maxSubscriptions {
-		return nil, gossip.ErrTooManySubscriptions
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	mine := f.followed[from]
-	in := gossip.FilterSubscriptions(subs, f.CanSubscribe)
-	out := in[:0]
-	for _, s := range in {
-		topic := s.GetTopicid()
-		_, has := mine[topic]
-		switch {
-		case topic == f.topic:
-		case !s.GetSubscribe():
-			delete(mine, topic)
-		case has:
-		case len(mine) >= maxFollowed:
-			continue
-		default:
-			if mine == nil {
-				mine = map[string]struct{}{}
-				f.followed[from] = mine
-			}
-			mine[topic] = struct{}{}
-		}
-		out = append(out, s)
-	}
-	return out, nil
-}
-
-// drop forgets what p, who has gone, was subscribed to.
-func (f *filter) drop(p peer.ID) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.followed, p)
 }

@@ -31,7 +31,7 @@ func (b *Bus) Publish(ctx context.Context, u Update) (Update, error) {
 	if err != nil {
 		return Update{}, fmt.Errorf("pubsub: publish: %w", err)
 	}
-	for wait := b.pace.take(time.Now(), burstSay); wait > 0; wait = b.pace.take(time.Now(), burstSay) {
+	for wait := b.pace.take(time.Now(), interval, burstSay); wait > 0; wait = b.pace.take(time.Now(), interval, burstSay) {
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():

@@ -257,7 +257,7 @@ func TestTopicsOfStrangersAreNotKept(t *testing.T) {
 				newStranger(t, hs[1], topic, c.topics)
 				connect(t, hs[0], hs[1])
 				settle()
-				if got := b.Listeners(); got != c.peers {
+				if got := b.InTopic(); got != c.peers {
 					t.Errorf("%d listeners, want %d", got, c.peers)
 				}
 			})

@@ -52,7 +52,10 @@ func newValidator(topic string, max int) *validator {
 
 // validate is asked by gossipsub about every new message, ours included.
 func (b *Bus) validate(_ context.Context, from peer.ID, m *gossip.Message) gossip.ValidationResult {
-	u, err := b.judge.check(m.GetData(), time.Now())
+	u, err := Update{}, errSigned
+	if plain(m.Message) {
+		u, err = b.judge.check(m.GetData(), time.Now())
+	}
 	switch {
 	case errors.Is(err, errIgnored):
 		b.ignored.Add(1)
@@ -102,7 +105,7 @@ func (v *validator) admit(u Update, now time.Time) error {
 	if known && u.Seq <= a.seq {
 		return fmt.Errorf("%w: sequence %d, heard %d", errIgnored, u.Seq, a.seq)
 	}
-	if wait := a.pace.take(now, burstHear); wait > 0 {
+	if wait := a.pace.take(now, interval, burstHear); wait > 0 {
 		return fmt.Errorf("%w: author is %s too fast", errIgnored, wait)
 	}
 	a.seq = u.Seq
@@ -123,7 +126,7 @@ func (v *validator) highest(id peer.ID) uint64 {
 type pace struct{ due time.Time }
 
 // take answers 0 and counts one, or answers how long to wait and counts none.
-func (p *pace) take(now time.Time, burst int) (wait time.Duration) {
+func (p *pace) take(now time.Time, interval time.Duration, burst int) (wait time.Duration) {
 	due := p.due
 	if due.Before(now) {
 		due = now

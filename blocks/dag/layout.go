@@ -22,6 +22,9 @@ type Layout struct {
 
 	Leaves   blocks.Kinds // raw or dag-pb; "" is as CIDv0 has it
 	Sharding Sharding     // when a directory is too large for a block; 0 is as CIDv0 has it
+
+	Chunker string // that cuts by content, see [blocks.Layout]; "" is into pieces of ChunkSize
+	Trickle bool   // not balanced
 }
 
 // Sharding is how it is told that a directory is too large for one block.
@@ -75,6 +78,11 @@ func LayoutOf(o blocks.PutOptions) (Layout, error) {
 	}
 	if o.Links != 0 {
 		l.MaxLinks = o.Links
+	}
+	if l.Chunker, l.Trickle = o.Chunker, o.Trickle; l.Chunker != "" {
+		if _, err := byContent(nil, l.Chunker); err != nil {
+			return l, err
+		}
 	}
 	if l.ChunkSize < 1 || l.ChunkSize > blocks.MaxSize {
 		return l, fmt.Errorf("dag: chunks of %d bytes: want 1 to %d", l.ChunkSize, blocks.MaxSize)

@@ -12,6 +12,7 @@ import (
 	"github.com/ipfs/boxo/chunker"
 	"github.com/ipfs/boxo/ipld/unixfs/importer/balanced"
 	"github.com/ipfs/boxo/ipld/unixfs/importer/helpers"
+	"github.com/ipfs/boxo/ipld/unixfs/importer/trickle"
 	"github.com/ipfs/go-cid"
 	ipld "github.com/ipfs/go-ipld-format"
 )
@@ -43,14 +44,25 @@ func split(r io.Reader, l Layout, hands int) iter.Seq2[blocks.Block, error] {
 			CidBuilder: l.cidBuilder(),
 		}
 		chunks := chunk.NewSizeSplitter(whole{r}, l.ChunkSize)
-		if hands > 1 {
+		var err error
+		switch {
+		case l.Chunker != "":
+			chunks, err = byContent(whole{r}, l.Chunker)
+		case hands > 1 && !l.Trickle:
 			a := newAhead(whole{r}, l, hands)
 			defer a.close()
 			chunks, p.CidBuilder = a, a.builder()
 		}
-		h, err := p.New(chunks)
+		hang := balanced.Layout
+		if l.Trickle {
+			hang = trickle.Layout
+		}
+		var h *helpers.DagBuilderHelper
 		if err == nil {
-			_, err = balanced.Layout(h)
+			h, err = p.New(chunks)
+		}
+		if err == nil {
+			_, err = hang(h)
 		}
 		if err != nil && !errors.Is(err, errStopped) {
 			yield(blocks.Block{}, fmt.Errorf("dag: split: %w", err))

@@ -187,7 +187,7 @@ func faces(n *node.Node, srv *web.Server, home node.Home, cfg node.Config, door 
 		Caught: func(v any) { n.Caught(node.PartGateway); log.With("part", "web").Error("request panicked", "panic", v) },
 	})
 	shown := &face{n, srv.APIURL(), srv.GatewayURL()}
-	kubo = rpc.New(shown, rpc.Config{Log: log.With("part", "api")})
+	kubo = rpc.New(shown, rpc.Config{Dir: home.Requests(), Log: log.With("part", "api")})
 	apiFace = api.New(shown, api.Config{
 		Token: token, Hosts: cfg.API.Hosts, OpenMetrics: cfg.API.OpenMetrics, Metrics: counted,
 		Page: web.Page(srv.GatewayURL()), Door: door, Lab: labOf(n), Mounts: mounts(kubo, cfg.API),

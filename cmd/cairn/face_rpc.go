@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
 	"net/http"
 
 	"github.com/cairn-network/cairn/blocks"
@@ -44,7 +45,40 @@ func mounts(s *rpc.Server, cfg node.APIConfig) []api.Mount {
 var (
 	_ rpc.Importer = (*face)(nil)
 	_ rpc.Namer    = (*face)(nil)
+	_ rpc.Topics   = (*face)(nil)
+	_ rpc.Router   = (*face)(nil)
 )
+
+// Say publishes data on a topic of an application.
+func (f *face) Say(ctx context.Context, topic string, data []byte) error {
+	return f.n.Say(ctx, topic, data)
+}
+
+// Hear yields what is said on a topic of an application.
+func (f *face) Hear(ctx context.Context, topic string) (iter.Seq2[rpc.Message, error], error) {
+	heard, err := f.n.Hear(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
+	return func(yield func(rpc.Message, error) bool) {
+		for m, err := range heard {
+			if !yield(rpc.Message{From: m.From.String(), Seq: m.Seq, Data: m.Data, Topics: []string{m.Topic}}, err) {
+				return
+			}
+		}
+	}, nil
+}
+
+// Heard are the topics that are listened to here.
+func (f *face) Heard() []string { return f.n.Heard() }
+
+// Listeners are the connected peers that listen to topic; "" is any.
+func (f *face) Listeners(topic string) (ids []string) {
+	for _, p := range f.n.Listeners(topic) {
+		ids = append(ids, p.String())
+	}
+	return ids
+}
 
 // Import keeps the blocks of a CAR, and places its roots if they are pinned.
 func (f *face) Import(ctx context.Context, r io.Reader, pin bool) (roots []cid.Cid, count, size int64, err error) {
@@ -68,4 +102,21 @@ func queued(err error) error {
 		return nil
 	}
 	return err
+}
+
+// Provide leaves a record that this peer has c.
+func (f *face) Provide(ctx context.Context, c cid.Cid) error { return f.n.Provide(ctx, c) }
+
+// Value gives the record of a name, whose key is /ipns/NAME.
+func (f *face) Value(ctx context.Context, key string) ([]byte, error) { return f.n.NameValue(ctx, key) }
+
+// PutValue keeps and spreads the record of a name.
+func (f *face) PutValue(ctx context.Context, key string, value []byte) error {
+	return f.n.PutNameValue(ctx, key, value)
+}
+
+// Disconnect ends the connections to a peer.
+func (f *face) Disconnect(ctx context.Context, addr string) (string, error) {
+	id, err := f.n.Disconnect(ctx, addr)
+	return id.String(), err
 }

@@ -35,7 +35,7 @@ type adding struct {
 
 // refused are options of add that mean something this peer does not do.
 var refused = map[string]string{
-	"trickle": "trickle layouts", "nocopy": "references to files", "fscache": "references to files",
+	"nocopy": "references to files", "fscache": "references to files",
 	"inline": "data within CIDs", "to-files": "mutable files", "preserve-mode": "modes", "preserve-mtime": "times",
 	"mode": "modes", "mtime": "times", "mtime-nsecs": "times", "fast-provide-wait": "",
 }
@@ -123,12 +123,11 @@ func (a *adding) layout() (err error) {
 			a.o.Leaves = blocks.LeavesRaw
 		}
 	}
-	if text := a.opts.Get("chunker"); text != "" && text != "default" {
-		size, ok := strings.CutPrefix(text, "size-")
-		a.o.Chunk, err = strconv.ParseInt(size, 10, 64)
-		if !ok || err != nil || a.o.Chunk < 1 || a.o.Chunk > blocks.MaxSize {
-			return refuse("chunker %q: this peer cuts files into pieces of one size: want size-N, N from 1 to %d", text, blocks.MaxSize)
-		}
+	if err := a.chunker(); err != nil {
+		return err
+	}
+	if a.o.Trickle, err = a.flag("trickle", false); err != nil {
+		return err
 	}
 	links, err := a.number("max-file-links", 0, 2)
 	if err != nil || links > maxLinks {
@@ -139,6 +138,23 @@ func (a *adding) layout() (err error) {
 		if v := a.opts.Get(name); v != "" && v != "0" && !(name == "max-hamt-fanout" && v == "256") {
 			return refuse("%s: the profile %s decides when a directory is sharded", name, a.o.Profile)
 		}
+	}
+	return nil
+}
+
+// chunker reads where files are to be cut; which ways there are by content is for the DAG to say.
+func (a *adding) chunker() (err error) {
+	switch text := a.opts.Get("chunker"); {
+	case text == "", text == "default":
+	case strings.HasPrefix(text, "size-"):
+		a.o.Chunk, err = strconv.ParseInt(text[len("size-"):], 10, 64)
+		if err != nil || a.o.Chunk < 1 || a.o.Chunk > blocks.MaxSize {
+			return refuse("chunker %q: want size-N, N from 1 to %d", text, blocks.MaxSize)
+		}
+	case text == "buzhash", strings.HasPrefix(text, "rabin"):
+		a.o.Chunker = text
+	default:
+		return refuse("chunker %q: want size-N, rabin, rabin-AVG, rabin-MIN-AVG-MAX or buzhash", text)
 	}
 	return nil
 }

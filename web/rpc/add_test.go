@@ -79,7 +79,7 @@ func TestWhatAddCannotDoIsRefusedWithASentence(t *testing.T) {
 	p := newPeer()
 	srv, _ := serve(t, p, false)
 	for _, options := range []string{
-		"trickle=true", "nocopy=true", "fscache=true", "inline=true", "hash=blake3", "chunker=rabin", "chunker=size-0",
+		"trickle=maybe", "nocopy=true", "fscache=true", "inline=true", "hash=blake3", "chunker=fixed", "chunker=size-0",
 		"chunker=size-4194304", "cid-version=2", "to-files=/x", "preserve-mode=true", "mode=0644", "raw-leaves=maybe", "max-directory-links=5",
 	} {
 		res, body := ask(t, srv, "add?"+options, part{"f", "", "x"})

@@ -186,6 +186,9 @@ func (s *Server) dagPut(c *call) error {
 	if err != nil {
 		return err
 	}
+	if h := c.opts.Get("hash"); h != "" && h != "sha2-256" {
+		return refuse("hash %q: this peer writes sha2-256", h)
+	}
 	in, err1 := c.codec("input-codec", mc.DagJson)
 	store, err2 := c.codec("store-codec", mc.DagCbor)
 	pin, err3 := c.flag("pin", false)

@@ -2,23 +2,24 @@ package rpc
 
 import (
 	"context"
-	"errors"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/ipfs/go-cid"
-	"golang.org/x/sync/errgroup"
 )
 
-// jobs are the requests of /psa that are no pins yet:
+// jobs are the requests of /psa:
 //
-//	add → queued → a worker of Run: pinning → forgotten, as the pin stands | failed
+//	add → queued → a worker of Run: pinning → pinned | failed
 //
-// They live in memory: what was not pinned when the peer stops is not asked for again.
+// They outlive the peer: what waited when it stopped waits again, see shelf. Whether a
+// request is met the peer's pins say: one that is pinned no more is no request either.
 type jobs struct {
-	most int
-	wake chan struct{} // has one element when something may wait
+	most  int
+	shelf shelf
+	wake  chan struct{} // has one element when something may wait
 
 	mu    sync.Mutex
 	all   map[cid.Cid]*job // guarded by mu
@@ -27,44 +28,71 @@ type jobs struct {
 
 type job struct {
 	root   cid.Cid
-	ask    PinRequest
 	made   time.Time
+	ask    PinRequest         // guarded by jobs.mu
+	again  bool               // guarded by jobs.mu: ask has changed while it was worked at
 	status string             // guarded by jobs.mu
 	info   map[string]string  // guarded by jobs.mu
 	end    context.CancelFunc // guarded by jobs.mu: of the work; nil: it is not being done
+	met    time.Time          // guarded by jobs.mu: when it was, in this run
 	ended  chan struct{}      // closed when nobody works at it any more
 }
 
-func newJobs(most int) *jobs {
-	return &jobs{most: most, wake: make(chan struct{}, 1), all: map[cid.Cid]*job{}}
+// newJobs takes up what is on the shelf, the oldest first.
+func newJobs(most int, on shelf) *jobs {
+	j := &jobs{most: most, shelf: on, wake: make(chan struct{}, 1), all: map[cid.Cid]*job{}}
+	kept := on.load()
+	slices.SortFunc(kept, func(a, b *job) int { return a.made.Compare(b.made) })
+	for _, one := range kept[:min(len(kept), most)] {
+		j.all[one.root] = one
+		if one.status == queued {
+			j.queue = append(j.queue, one)
+		}
+	}
+	if len(j.queue) > 0 {
+		j.ring()
+	}
+	return j
 }
 
-// add makes a job for root, in the place of one that failed; one under way gets p.
-func (j *jobs) add(root cid.Cid, p PinRequest) (*job, error) {
+// add makes a job for root, in the place of one that has ended; one that has not gets p.
+func (j *jobs) add(root cid.Cid, p PinRequest) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if old := j.all[root]; old != nil && old.status != failed {
-		old.ask = p
-		return old, nil
-	}
-	if len(j.all) >= j.most {
-		j.forgetFailed()
+	p.CID = root.String()
+	old := j.all[root]
+	if old == nil && len(j.all) >= j.most {
+		j.makeRoomLocked()
 		if len(j.all) >= j.most {
-			return nil, errMany
+			return errMany
 		}
 	}
 	one := &job{root: root, ask: p, made: time.Now().UTC(), status: queued, ended: make(chan struct{})}
+	if old != nil && old.status != failed {
+		one.made = old.made
+	}
+	if err := j.shelf.put(one); err != nil {
+		return err
+	}
+	if old != nil && (old.status == queued || old.status == pinning) {
+		old.ask, old.again = p, old.status == pinning
+		return nil
+	}
 	j.all[root] = one
 	j.queue = append(j.queue, one)
 	j.ring()
-	return one, nil
+	return nil
 }
 
-// forgetFailed makes room. j.mu is held.
-func (j *jobs) forgetFailed() {
-	for root, one := range j.all {
-		if one.status == failed {
-			delete(j.all, root)
+// makeRoomLocked forgets what failed, and if that is not enough what is said of requests
+// that are met: their pins stand.
+func (j *jobs) makeRoomLocked() {
+	for _, state := range []string{failed, pinned} {
+		for root, one := range j.all {
+			if one.status == state && len(j.all) >= j.most {
+				delete(j.all, root)
+				j.shelf.drop(root)
+			}
 		}
 	}
 }
@@ -76,20 +104,32 @@ func (j *jobs) ring() {
 	}
 }
 
-// list gives the state of every job.
-func (j *jobs) list() []PinStatus {
+// list gives the state of every job; is says what the peer had pinned at that time. One that
+// was met before and is pinned no more is forgotten.
+func (j *jobs) list(is map[cid.Cid]blocks.Pin, at time.Time) []PinStatus {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	out := make([]PinStatus, 0, len(j.all))
-	for _, one := range j.all {
-		p := one.ask
-		p.CID = one.root.String()
-		out = append(out, PinStatus{ID: p.CID, Status: one.status, Created: one.made, Pin: p, Info: one.info})
+	for root, one := range j.all {
+		ask := one.ask
+		if one.status == pinned {
+			pin, ok := is[root]
+			if !ok && one.met.Before(at) {
+				delete(j.all, root)
+				j.shelf.drop(root)
+				continue
+			}
+			if ok {
+				ask.Name = pin.Name
+			}
+		}
+		out = append(out, PinStatus{ID: root.String(), Status: one.status, Created: one.made, Pin: ask, Info: one.info})
 	}
 	return out
 }
 
-// drop forgets the job of root, when nobody works at it any more or ctx is done.
+// drop forgets the job of root, when nobody works at it any more or ctx is done. It says
+// whether there was one that was not met.
 func (j *jobs) drop(ctx context.Context, root cid.Cid) bool {
 	j.mu.Lock()
 	one := j.all[root]
@@ -98,7 +138,8 @@ func (j *jobs) drop(ctx context.Context, root cid.Cid) bool {
 		return false
 	}
 	delete(j.all, root)
-	running := one.end != nil
+	j.shelf.drop(root)
+	running, open := one.end != nil, one.status != pinned
 	if running {
 		one.end()
 	}
@@ -109,12 +150,12 @@ func (j *jobs) drop(ctx context.Context, root cid.Cid) bool {
 		case <-ctx.Done():
 		}
 	}
-	return true
+	return open
 }
 
-// next gives the job that is to be done, or nil when ctx is done.
-func (j *jobs) next(ctx context.Context) (*job, context.Context) {
-	for {
+// next gives the job that is to be done and what is asked, or nil when ctx is done.
+func (j *jobs) next(ctx context.Context) (*job, PinRequest, context.Context) {
+	for ctx.Err() == nil {
 		j.mu.Lock()
 		for len(j.queue) > 0 {
 			one := j.queue[0]
@@ -127,17 +168,18 @@ func (j *jobs) next(ctx context.Context) (*job, context.Context) {
 			}
 			var work context.Context
 			work, one.end = context.WithCancel(ctx)
-			one.status = pinning
+			one.status, one.again = pinning, false
+			ask := one.ask
 			j.mu.Unlock()
-			return one, work
+			return one, ask, work
 		}
 		j.mu.Unlock()
 		select {
 		case <-j.wake:
 		case <-ctx.Done():
-			return nil, nil
 		}
 	}
+	return nil, PinRequest{}, nil
 }
 
 // tell notes how far one is.
@@ -147,66 +189,30 @@ func (j *jobs) tell(one *job, info map[string]string) {
 	one.info = info
 }
 
-// done notes how one ended. A pin stands for a job that succeeded.
-func (j *jobs) done(one *job, err error) {
+// done notes how one ended; one whose peer stops has not ended.
+func (j *jobs) done(one *job, err error, stopping bool) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	one.end()
 	one.end = nil
+	dropped := j.all[one.root] != one
+	if !dropped && one.again {
+		one.status, one.info = queued, nil
+		j.queue = append(j.queue, one)
+		j.ring()
+		return nil
+	}
 	close(one.ended)
 	switch {
-	case j.all[one.root] != one: // dropped
+	case dropped:
+		return nil
+	case stopping && err != nil: // as it stands on the shelf
+		one.status, one.info = queued, nil
+		return nil
 	case err == nil:
-		delete(j.all, one.root)
+		one.status, one.info, one.met = pinned, nil, time.Now()
 	default:
 		one.status, one.info = failed, map[string]string{"status_details": err.Error()}
 	}
-}
-
-// Run pins what is asked for by /psa until ctx is done.
-func (s *Server) Run(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
-	for range s.cfg.Work {
-		g.Go(func() error {
-			for {
-				one, work := s.jobs.next(ctx)
-				if one == nil {
-					return nil
-				}
-				s.jobs.done(one, s.work(work, one))
-			}
-		})
-	}
-	return g.Wait()
-}
-
-// work fetches and keeps what one asks for, unless nothing comes of it for long.
-func (s *Server) work(ctx context.Context, one *job) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	idle := 5 * s.cfg.Idle
-	stuck := time.AfterFunc(idle, func() { cancel(errors.New("nothing came of it for " + idle.String())) })
-	defer stuck.Stop()
-	s.jobs.mu.Lock()
-	ask := one.ask
-	s.jobs.mu.Unlock()
-	for _, addr := range ask.Origins { // they may help; nothing depends on them
-		call, end := context.WithTimeout(ctx, 10*time.Second)
-		if _, err := s.n.Connect(call, addr); err != nil {
-			s.cfg.Log.Debug("origin not reached", "addr", addr, "err", err)
-		}
-		end()
-	}
-	safe := -1
-	_, err := s.n.Pin(ctx, one.root.String(), ask.Name, func(p blocks.Progress) {
-		if p.Safe != safe {
-			safe = p.Safe
-			stuck.Reset(idle)
-			s.jobs.tell(one, infoOf(p))
-		}
-	})
-	if cause := context.Cause(ctx); err != nil && cause != nil {
-		err = cause
-	}
-	return err
+	return j.shelf.put(one)
 }

@@ -59,7 +59,7 @@ func (s *Server) ls(c *call) error {
 	var all Objects
 	for _, arg := range args {
 		o := Object{Hash: arg, Links: []Link{}}
-		err := s.entries(c, arg, func(l Link) error {
+		err := s.entries(c, arg, true, func(l Link) error {
 			if stream {
 				return c.line(Objects{[]Object{{Hash: arg, Links: []Link{l}}}})
 			}
@@ -79,11 +79,28 @@ func (s *Server) ls(c *call) error {
 	return c.reply(all)
 }
 
-// entries gives every entry of the directory p, or the file p itself.
-func (s *Server) entries(c *call, p string, give func(Link) error) error {
+// entries gives every entry of the directory p, or the file p itself, or with parts
+// what it is made of.
+func (s *Server) entries(c *call, p string, parts bool, give func(Link) error) error {
 	st, err := s.n.Stat(c, p)
 	if err != nil {
 		return err
+	}
+	if st.Kind == blocks.KindFile && parts {
+		links, err := s.links(c, st.CID)
+		if err != nil {
+			return err
+		}
+		for _, l := range links {
+			part, err := s.n.Stat(c, l.to.String())
+			if err == nil {
+				err = give(linkOf("", blocks.Entry{CID: l.to, Kind: part.Kind, Size: part.Size}))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	if st.Kind != blocks.KindDir {
 		return give(linkOf("", blocks.Entry{CID: st.CID, Kind: st.Kind, Size: st.Size, Target: st.Target}))
@@ -175,7 +192,7 @@ func (s *Server) filesLs(c *call) error {
 		return err
 	}
 	out := struct{ Entries []entry }{[]entry{}}
-	err = s.entries(c, p, func(l Link) error {
+	err = s.entries(c, p, false, func(l Link) error {
 		e := entry{Name: l.Name, Hash: l.Hash}
 		if long {
 			e.Size = int64(l.Size)

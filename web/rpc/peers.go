@@ -205,7 +205,7 @@ func (s *Server) findPeer(c *call) error {
 		for _, addr := range p.Addresses {
 			at = append(at, bare(addr, p.ID))
 		}
-		return c.line(Found{Type: 2, Responses: []Responded{{p.ID, at}}})
+		return c.line(Found{Type: eventPeer, Responses: []Responded{{p.ID, at}}})
 	}
 	return fmt.Errorf("rpc: findpeer: not connected to peer %s", arg)
 }

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/ipfs/go-cid"
@@ -25,7 +26,7 @@ const PSAPrefix = "/psa/"
 const (
 	maxRequest = 64 << 10 // bytes of a request
 	maxOrigins = 20
-	maxName    = 255 // bytes
+	maxName    = 255 // characters
 	maxLimit   = 1000
 )
 
@@ -120,8 +121,8 @@ func (c *call) asked() (p PinRequest, root cid.Cid, err error) {
 	if root, err = cid.Decode(p.CID); err != nil {
 		return p, root, refuse("cid %q: %s", p.CID, err)
 	}
-	if len(p.Name) > maxName || len(p.Origins) > maxOrigins {
-		return p, root, refuse("a name of %d bytes and %d origins: at most %d and %d", len(p.Name), len(p.Origins), maxName, maxOrigins)
+	if n := utf8.RuneCountInString(p.Name); n > maxName || len(p.Origins) > maxOrigins {
+		return p, root, refuse("a name of %d characters and %d origins: at most %d and %d", n, len(p.Origins), maxName, maxOrigins)
 	}
 	return p, root, nil
 }
@@ -137,8 +138,7 @@ func (s *Server) psaAdd(c *call) (int, any, error) {
 
 // want begins a job for root. If it is pinned already it only gets its name.
 func (s *Server) want(c *call, root cid.Cid, p PinRequest) (PinStatus, error) {
-	_, err := s.jobs.add(root, p)
-	if err != nil {
+	if err := s.jobs.add(root, p); err != nil {
 		return PinStatus{}, err
 	}
 	return s.find(c, root)
@@ -152,15 +152,19 @@ func (s *Server) every(c *call) ([]PinStatus, error) {
 	if delegates == nil {
 		delegates = []string{}
 	}
-	for _, st := range s.jobs.list() {
-		here[st.ID] = true
-		st.Delegates = delegates
-		out = append(out, st)
-	}
+	at, pins := time.Now(), map[cid.Cid]blocks.Pin{}
 	for p, err := range s.n.Pins(c) {
 		if err != nil {
 			return nil, err
 		}
+		pins[p.Root] = p
+	}
+	for _, st := range s.jobs.list(pins, at) {
+		here[st.ID] = true
+		st.Delegates = delegates
+		out = append(out, st)
+	}
+	for _, p := range pins {
 		if id := p.Root.String(); !here[id] {
 			out = append(out, PinStatus{
 				ID: id, Status: pinned, Created: p.Time.UTC(), Delegates: delegates,
@@ -235,13 +239,10 @@ func (s *Server) psaReplace(c *call) (int, any, error) {
 	if _, err := s.find(c, old); err != nil {
 		return 0, nil, err
 	}
-	if !old.Equals(root) {
-		// The old one goes first, as the answer says what stands; its blocks stay until space is needed.
-		if err := s.drop(c, old); err != nil {
-			return 0, nil, err
-		}
-	}
 	st, err := s.want(c, root, p)
+	if err == nil && !old.Equals(root) { // its blocks stay until space is needed
+		err = s.drop(c, old)
+	}
 	return http.StatusAccepted, st, err
 }
 
@@ -307,6 +308,9 @@ func filter(q url.Values) (keep func(PinStatus) bool, limit int, err error) {
 		}
 	}
 	name := q.Get("name")
+	if n := utf8.RuneCountInString(name); n > maxName {
+		return nil, 0, refuse("a name of %d characters: at most %d", n, maxName)
+	}
 	match, err := matcher(q.Get("match"), name)
 	if err != nil {
 		return nil, 0, err

@@ -102,7 +102,8 @@ func TestListingsHaveKubosShape(t *testing.T) {
 	for path, want := range map[string]string{
 		"ls?arg=" + root:                 `"Name":"a","Hash":"bafkrei`,
 		"ls?stream=true&arg=" + root:     `,"Size":0,"Type":1,"Target":""}]}]}`,
-		"ls?arg=" + root + "/a":          `"Links":[{"Name":"","Hash":"bafkrei`,
+		"ls?arg=" + root + "/a":          `"Links":[]`,
+		"ls?arg=" + root + "/sub/big":    `"Links":[{"Name":"","Hash":"bafkrei`,
 		"files/ls?arg=/ipfs/" + root:     `{"Entries":[{"Name":"a","Type":0,"Size":0,"Hash":"bafkrei`,
 		"files/stat?arg=/ipfs/" + root:   `"Blocks":2,"Type":"directory"}`,
 		"pin/ls":                         `{"Keys":{"` + root + `":{"Type":"recursive"}}}`,

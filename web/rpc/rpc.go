@@ -15,7 +15,8 @@ type Config struct {
 	Ask  time.Duration // for an answer made at one go; 0 is 60 s
 	Tick time.Duration // between two lines of progress; 0 is 200 ms
 	Work int           // pins that /psa fetches at a time; 0 is 4
-	Jobs int           // requests of /psa that wait, run or failed; 0 is 10,000
+	Jobs int           // requests of /psa that are remembered; 0 is 10,000
+	Dir  string        // where those outlive the peer, made when it is needed; "" is nowhere
 	Log  *slog.Logger  // nil discards
 }
 
@@ -37,10 +38,10 @@ type Server struct {
 	jobs *jobs
 }
 
-// New makes the server of n. Requests of /psa wait until [Server.Run] runs.
+// New makes the server of n, and takes up the requests of /psa that were made before. They wait until [Server.Run] runs.
 func New(n Node, cfg Config) *Server {
 	s := &Server{n: n, cfg: cfg.withDefaults()}
-	s.jobs = newJobs(s.cfg.Jobs)
+	s.jobs = newJobs(s.cfg.Jobs, shelf{s.cfg.Dir, s.cfg.Log})
 	s.all = s.commands()
 	return s
 }
@@ -62,9 +63,11 @@ func (s *Server) commands() map[string]command {
 		"key/list": s.keyList, "key/gen": s.keyGen, "key/rm": s.keyRm, "key/export": s.keyExport, "key/import": s.keyImport,
 		"swarm/peers": s.swarmPeers, "swarm/connect": s.swarmConnect, "swarm/addrs": s.swarmAddrs,
 		"swarm/addrs/local": s.swarmLocal, "swarm/addrs/listen": s.swarmLocal,
-		"routing/findprovs": s.findProvs, "routing/findpeer": s.findPeer,
+		"swarm/disconnect":  s.swarmDisconnect,
+		"routing/findprovs": s.findProvs, "routing/findpeer": s.findPeer, "routing/provide": s.routingProvide,
+		"routing/get": s.routingGet, "routing/put": s.routingPut,
 		"pubsub/pub": s.pubsubPub, "pubsub/sub": s.pubsubSub, "pubsub/ls": s.pubsubLs, "pubsub/peers": s.pubsubPeers,
-		"repo/stat": s.repoStat, "repo/gc": s.repoGC, "repo/verify": s.repoVerify, "repo/version": s.repoVersion,
+		"repo/stat": s.repoStat, "stats/repo": s.repoStat, "repo/gc": s.repoGC, "repo/verify": s.repoVerify, "repo/version": s.repoVersion,
 	}
 }
 

@@ -7,7 +7,8 @@ import (
 	"github.com/multiformats/go-multibase"
 )
 
-// maxSaid is the longest message that is published, in bytes.
+// maxSaid is the longest message that is read, in bytes; how long a one is carried the
+// network says.
 const maxSaid = 1 << 20
 
 func (s *Server) topics() (Topics, error) {
@@ -67,7 +68,10 @@ func (s *Server) pubsubSub(c *call) error {
 		return err
 	}
 	defer c.patient()()
-	heard := n.Hear(c, topic)
+	heard, err := n.Hear(c, topic)
+	if err != nil {
+		return err
+	}
 	c.head(false)
 	if err := c.rc.Flush(); err != nil { // it is listening now: clients wait for this
 		return err

@@ -43,12 +43,23 @@ type Namer interface {
 	ResolveName(ctx context.Context, name string, recursive bool) (blocks.Resolved, error)
 }
 
+// Router is a [Node] that tells others what it has, keeps records of names, and takes leave.
+type Router interface {
+	// Provide leaves a record that this peer has c.
+	Provide(ctx context.Context, c cid.Cid) error
+	// Value gives the record under a key such as /ipns/NAME, and PutValue keeps and spreads one.
+	Value(ctx context.Context, key string) ([]byte, error)
+	PutValue(ctx context.Context, key string, value []byte) error
+	// Disconnect ends the connections to the peer at addr, and says which that is.
+	Disconnect(ctx context.Context, addr string) (id string, err error)
+}
+
 // Topics is a [Node] that passes on messages of topics of others.
 type Topics interface {
 	// Say publishes data, signed by this peer.
 	Say(ctx context.Context, topic string, data []byte) error
-	// Hear yields messages as they come, until ctx is done.
-	Hear(ctx context.Context, topic string) iter.Seq2[Message, error]
+	// Hear listens from now on, and yields messages as they come, until ctx is done.
+	Hear(ctx context.Context, topic string) (iter.Seq2[Message, error], error)
 	// Heard are the topics that are listened to here.
 	Heard() []string
 	// Listeners are the connected peers that listen to topic; "" is any.

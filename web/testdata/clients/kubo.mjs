@@ -1,4 +1,5 @@
-// kubo-rpc-client and ipfs-car against the RPC of a daemon: node kubo.mjs URL TOKEN.
+// kubo-rpc-client and ipfs-car against the RPC of a daemon: node kubo.mjs URL TOKEN, and of a
+// second one, to which messages go: URL TOKEN URL2 TOKEN2.
 // It says one line of JSON for each thing that worked, and fails at the first that did not.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
@@ -7,8 +8,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { create } from 'kubo-rpc-client'
 
-const [url, token] = process.argv.slice(2)
-const ipfs = create({ url: url + '/api/v0', headers: { authorization: `Bearer ${token}` }, timeout: 30_000 })
+const [url, token, url2, token2] = process.argv.slice(2)
+const client = (url, token) => create({ url: url + '/api/v0', headers: { authorization: `Bearer ${token}` }, timeout: 30_000 })
+const ipfs = client(url, token)
 const said = (did, more = {}) => process.stdout.write(JSON.stringify({ did, ...more }) + '\n')
 async function all (source) {
   const out = []
@@ -98,5 +100,33 @@ try { // a peer that takes the blocks of others
 } catch (err) {
   if (!/takes no blocks/.test(err.message)) throw err
   said('no import here')
+}
+
+if (url2) { // what one says on a topic the other hears, with the name of who said it
+  const other = client(url2, token2)
+  const topic = 'cairn ünïcode/' + Math.random()
+  const heard = []
+  await ipfs.pubsub.subscribe(topic, m => heard.push(m))
+  assert.deepEqual(await ipfs.pubsub.ls(), [topic])
+  const until = async (what, is) => {
+    for (const end = Date.now() + 10_000; !(await is()); await new Promise(resolve => setTimeout(resolve, 20))) {
+      if (Date.now() > end) throw new Error('not within 10 s: ' + what)
+    }
+  }
+  await until('a listener', async () => (await other.pubsub.peers(topic)).length > 0)
+  assert.equal((await other.pubsub.peers(topic))[0].toString(), me.id.toString())
+  const text = Buffer.from([0, 255, 10, 13, ...Buffer.from('hello')])
+  const began = performance.now()
+  await other.pubsub.publish(topic, text)
+  await until('the message', () => heard.length > 0)
+  const ms = Math.round(performance.now() - began)
+  assert.ok(text.equals(Buffer.from(heard[0].data)) && heard[0].topic === topic && heard[0].type === 'signed')
+  assert.equal(heard[0].from.toString(), (await other.id()).id.toString())
+  await ipfs.pubsub.unsubscribe(topic)
+  await until('nobody listening', async () => (await other.pubsub.peers(topic)).length === 0)
+  assert.deepEqual(await ipfs.pubsub.ls(), [])
+  await assert.rejects(other.pubsub.publish('/cairn/main/updates/1', text), /no topic for applications/)
+  await assert.rejects(other.pubsub.publish(topic, Buffer.alloc((16 << 10) + 1)), /too long/)
+  said('pubsub between two', { ms })
 }
 said('all')

@@ -1,0 +1,124 @@
+package node_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cairn-network/cairn/node"
+	"github.com/cairn-network/cairn/node/nodetest"
+	"github.com/libp2p/go-libp2p/core/peer"
+	mh "github.com/multiformats/go-multihash"
+)
+
+func TestPeersHearEachOtherOnATopic(t *testing.T) {
+	for name, on := range map[string]bool{"with Kubo's commands": true, "control: without": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cfg := nodetest.Config()
+				cfg.API.Kubo = on
+				w := nodetest.New(t, 4, cfg)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				heard, err := w.Nodes[3].Hear(ctx, "chat")
+				if (err == nil) != on {
+					t.Fatal(err)
+				}
+				if !on {
+					return
+				}
+				time.AfterFunc(5*time.Second, func() {
+					if err := w.Nodes[1].Say(ctx, "chat", []byte("hello")); err != nil {
+						t.Error(err)
+					}
+				})
+				for m, err := range heard {
+					if err != nil || string(m.Data) != "hello" || m.From != w.Hosts[1].ID() {
+						t.Errorf("heard %+v, %v", m, err)
+					}
+					if got := w.Nodes[1].Listeners("chat"); len(got) != 1 || got[0] != w.Hosts[3].ID() {
+						t.Errorf("%v listen", got)
+					}
+					break
+				}
+				time.Sleep(5 * time.Second)
+				if got := w.Nodes[1].Listeners("chat"); len(got) > 0 {
+					t.Errorf("%v listen still", got)
+				}
+			})
+		})
+	}
+}
+
+// town is a DHT of those who listen, of whom none is connected at first.
+type town struct {
+	onRecord  []peer.ID
+	met       map[peer.ID]bool
+	provided  int
+	unreached peer.ID
+}
+
+func (w *town) meeting() *node.Meeting {
+	return node.NewMeeting(
+		func(context.Context, mh.Multihash) error {
+			if w.provided++; w.provided == 1 {
+				return errors.New("nobody is known yet")
+			}
+			return nil
+		},
+		func(_ context.Context, _ mh.Multihash, n int) ([]peer.ID, error) {
+			return w.onRecord[:min(n, len(w.onRecord))], nil
+		},
+		func(_ context.Context, p peer.ID) error {
+			if p == w.unreached {
+				return errors.New("gone")
+			}
+			w.met[p] = true
+			return nil
+		},
+		func() int { return len(w.met) },
+	)
+}
+
+func TestThoseWhoListenMeetByTheirRecords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &town{met: map[peer.ID]bool{}, unreached: "p0"}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); w.meeting().Run(ctx) }()
+		synctest.Wait()
+		if len(w.met) != 0 || w.provided != 1 {
+			t.Errorf("met %v, %d records", w.met, w.provided)
+		}
+		for i := range 20 {
+			w.onRecord = append(w.onRecord, peer.ID(fmt.Sprint("p", i)))
+		}
+		time.Sleep(61 * time.Second)
+		if len(w.met) != 6 || w.met["p0"] || w.provided != 2 {
+			t.Errorf("met %v, %d records: want six, and no more", w.met, w.provided)
+		}
+		time.Sleep(30 * time.Hour)
+		if w.provided < 3 || w.provided > 5 {
+			t.Errorf("%d records in thirty hours", w.provided)
+		}
+		cancel()
+		<-done
+	})
+}
+
+func TestAMessageLooksForAListenerFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &town{met: map[peer.ID]bool{}, onRecord: []peer.ID{"p1"}}
+		began := time.Now()
+		if w.meeting().Greet(t.Context()); !w.met["p1"] || time.Since(began) > 0 {
+			t.Errorf("met %v after %v", w.met, time.Since(began))
+		}
+		silent := &town{met: map[peer.ID]bool{}, onRecord: []peer.ID{"p1"}, unreached: "p1"}
+		if silent.meeting().Greet(t.Context()); time.Since(began) > 3*time.Second {
+			t.Errorf("waited %v for nobody", time.Since(began))
+		}
+	})
+}

@@ -204,7 +204,7 @@ func (p *program) serve(ctx context.Context, home node.Home, cfg node.Config, lo
 		return err
 	}
 	defer func() { err = errors.Join(err, n.Close()) }()
-	srv, err := web.Listen(web.Config{API: cfg.API.Listen, Gateway: cfg.Gateway.Listen, NoGateway: !cfg.Gateway.Enabled, Log: log.With("part", "web")})
+	srv, err := web.Listen(web.Config{API: cfg.API.Listen, Gateway: cfg.Gateway.Listen, NoGateway: !cfg.Gateway.Enabled, Proxies: cfg.Gateway.TrustedProxies(), Log: log.With("part", "web")})
 	if err != nil {
 		return err
 	}

@@ -87,6 +87,7 @@ type GatewayConfig struct {
 
 	Subdomains []string `toml:"subdomains" comment:"Names at which each CID has an origin of its own, as CID.ipfs.NAME; DNS must lead all of them here."`
 	Sites      []string `toml:"sites" comment:"Names, or *.NAME, that are served by their DNSLink."`
+	Denylist   []string `toml:"denylist" comment:"Files of rules, in the compact denylist format, that say what this peer gives out and keeps for nobody. They are read anew when they change."`
 	Proxies    []string `toml:"trusted_proxies" comment:"Networks, such as 192.0.2.0/24, whose X-Forwarded-Host and X-Forwarded-Proto count."`
 }
 
@@ -116,7 +117,7 @@ func DefaultConfig() Config {
 		Replica: ReplicaConfig{R: 5, Repair: true, Expires: Duration(180 * 24 * time.Hour)},
 		Routing: RoutingConfig{Bootstrap: []string{}},
 		API:     APIConfig{Listen: "127.0.0.1:5101", Hosts: []string{}, Kubo: true},
-		Gateway: GatewayConfig{Enabled: true, Listen: "127.0.0.1:8180", Hosts: []string{}, Subdomains: []string{}, Sites: []string{}, Proxies: []string{}},
+		Gateway: GatewayConfig{Enabled: true, Listen: "127.0.0.1:8180", Hosts: []string{}, Subdomains: []string{}, Sites: []string{}, Denylist: []string{}, Proxies: []string{}},
 		Log:     LogConfig{Level: "info", Format: "text"},
 	}
 }

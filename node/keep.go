@@ -49,6 +49,7 @@ func (n *Node) Health(ctx context.Context, path string, detail bool) (blocks.Hea
 	if err != nil {
 		return h, fmt.Errorf("health: %w", err)
 	}
+	n.seen.note(root, h.Min)
 	if !detail {
 		h.Detail = nil
 	}

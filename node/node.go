@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/cairn-network/cairn/blocks"
+	"github.com/cairn-network/cairn/blocks/deny"
 	"github.com/cairn-network/cairn/blocks/disk"
 	"github.com/cairn-network/cairn/blocks/fetch"
 	"github.com/cairn-network/cairn/blocks/names"
@@ -65,6 +66,8 @@ type Node struct {
 	set     *replica.Set
 	recs    *replica.Records // nil: none are kept
 	names   *naming
+	deny    *deny.List // nil: nothing is denied
+	seen    *sightings // copies that roots were last seen to have
 	blocks  blockservice.BlockService
 	fetch   *fetch.Fetcher
 	swap    *fetch.Bitswap // nil: it is not spoken
@@ -167,7 +170,7 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 		log = slog.New(slog.DiscardHandler)
 	}
 	n := &Node{cfg: cfg, key: p.Key, host: p.Host, line: p.Line, store: p.Store, ledger: p.Ledger, disk: p.Disk, log: log,
-		began: time.Now(), writing: map[string]claims{}}
+		began: time.Now(), writing: map[string]claims{}, seen: newSightings()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.Close())
@@ -177,6 +180,9 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 		if p.Keys, err = OpenKeys("", p.Key); err != nil {
 			return nil, err
 		}
+	}
+	if n.deny, err = deny.Open(cfg.Gateway.Denylist, log.With("part", "web")); err != nil {
+		return nil, fmt.Errorf("node: %w", err)
 	}
 	if n.names, err = n.newNaming(p.Keys, log.With("part", "names")); err != nil {
 		return nil, err
@@ -221,7 +227,7 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 	}
 	n.stop = append(n.stop, n.bus.Close)
 	n.brought = new(wire.Counts)
-	speak := wire.Config{Conduct: wire.NewConduct(n.shun), Counts: n.brought, Closer: n.closer, Caught: func(any) { n.Caught(PartWire) }, Log: log.With("part", "wire")}
+	speak := wire.Config{Conduct: wire.NewConduct(n.shun), Counts: n.brought, Denied: n.deniedHash, Closer: n.closer, Caught: func(any) { n.Caught(PartWire) }, Log: log.With("part", "wire")}
 	client := wire.NewClient(p.Host, speak)
 	if p.Records != nil {
 		n.recs = replica.NewRecords(self, p.Records, n.router, client, replica.RecordsConfig{
@@ -245,7 +251,7 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 	}
 	var strangers fetch.Strangers
 	if cfg.Network.Bitswap {
-		n.swap = fetch.NewBitswap(p.Host, p.Store, fetch.BitswapConfig{Own: wire.Protocol, Log: log.With("part", "wire")})
+		n.swap = fetch.NewBitswap(p.Host, p.Store, fetch.BitswapConfig{Own: wire.Protocol, Denied: n.Denied, Log: log.With("part", "wire")})
 		n.stop = append(n.stop, n.swap.Close)
 		strangers = n.swap
 	}
@@ -265,7 +271,7 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 	if err := n.register(p.Usage); err != nil {
 		return nil, fmt.Errorf("node: metrics: %w", err)
 	}
-	serving := wire.Serve(p.Host, p.Store, p.Ledger, n.set, speak)
+	serving := wire.Serve(p.Host, p.Store, p.Ledger, keeper{n.set, n.deniedHash}, speak)
 	n.stop = append(n.stop, func() error { serving(); return nil })
 	comparing := wire.ServeSync(p.Host, n.set, speak)
 	n.stop = append(n.stop, func() error { comparing(); return nil })

@@ -116,6 +116,7 @@ func (n *Node) put(ctx context.Context, what content, o blocks.PutOptions, tell 
 	job := n.set.QueueFanout(lease, pin, o.Fanout)
 	rc.Progress, err = job.Wait(ctx, o.Wait, tell) // → holders → quorum
 	rc.Holders, rc.Least = job.Holders()
+	n.seen.note(rc.Root, rc.Least)
 	if err != nil {
 		return rc, fmt.Errorf("put: %w", err)
 	}

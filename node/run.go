@@ -17,6 +17,7 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Go(func() error { return n.record.run(ctx) }) // puts the kept roots on record
 	g.Go(func() error { return n.tidy(ctx) })       // forgets what was read longest ago
 	g.Go(func() error { return n.relieve(ctx) })    // forgets what leases held that are over, for others who need the space
+	g.Go(func() error { return n.deny.Run(ctx) })   // reads the denylists anew when they change
 	if n.recs != nil {
 		g.Go(func() error { return n.recs.Run(ctx) })  // keeps small signed records level among their keepers
 		g.Go(func() error { return n.renewing(ctx) })  // renews the leases of what is pinned here

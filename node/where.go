@@ -53,6 +53,7 @@ func (n *Node) Why(ctx context.Context, path string) (blocks.Why, error) {
 	if err != nil {
 		return blocks.Why{}, fmt.Errorf("why: %w", err)
 	}
+	n.seen.note(root, h.Min)
 	why := blocks.Why{Root: root, Whole: h.Good(), Reason: h.Sentence(), Health: &h}
 	if !why.Whole {
 		worst := h.Detail[0]

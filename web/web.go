@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"syscall"
 	"time"
 
@@ -38,7 +39,9 @@ type Config struct {
 	API       string // "" is 127.0.0.1:5101
 	Gateway   string // "" is 127.0.0.1:8180
 	NoGateway bool
-	Log       *slog.Logger // nil discards
+	PerIP     int            // connections from one address to one of them; 0 is 64, and for this machine's own no limit; less than 0 is none
+	Proxies   []netip.Prefix // networks for whose addresses there is none
+	Log       *slog.Logger   // nil discards
 }
 
 func (c Config) withDefaults() Config {
@@ -53,6 +56,7 @@ func (c Config) withDefaults() Config {
 // Server holds the ports. The zero value is not usable; [Listen] makes one.
 type Server struct {
 	api, gateway net.Listener // gateway is nil when there is none
+	cfg          Config
 	log          *slog.Logger
 }
 
@@ -60,7 +64,7 @@ type Server struct {
 // answers an error that says so and that syscall.EADDRINUSE holds for.
 func Listen(cfg Config) (*Server, error) {
 	cfg = cfg.withDefaults()
-	s := &Server{log: cfg.Log}
+	s := &Server{cfg: cfg, log: cfg.Log}
 	var err error
 	if s.api, err = listen(cfg.API); err != nil {
 		return nil, err
@@ -130,7 +134,7 @@ func (s *Server) Run(ctx context.Context, api, gate http.Handler) error {
 			DisableGeneralOptionsHandler: true, // OPTIONS * passes the guard like any other
 		}
 		g.Go(func() error {
-			if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			if err := srv.Serve(newCrowd(l, s.cfg)); !errors.Is(err, http.ErrServerClosed) {
 				return fmt.Errorf("web: %s: %w", name, err)
 			}
 			return nil

@@ -45,7 +45,7 @@ type leaves struct {
 	run  func(func()) error     // on a goroutine of its own
 	stop context.CancelFunc     // ends get
 
-	most  window
+	most  func() window
 	hand  int           // blocks in hand now, at most
 	parts []*part       // in the order of the file
 	wake  chan struct{} // 1-buffered: a block came
@@ -79,7 +79,7 @@ func (l *leaves) from(top ipld.Node, skip int64) {
 }
 
 // hurry lets a few be in hand at once, for who reads on for sure.
-func (l *leaves) hurry() { l.hand = max(l.hand, min(sequential, l.most.blocks)) }
+func (l *leaves) hurry() { l.hand = max(l.hand, min(sequential, l.most().blocks)) }
 
 // next gives the bytes of the next leaf that has any, or io.EOF.
 func (l *leaves) next() ([]byte, error) {
@@ -119,7 +119,7 @@ func (l *leaves) next() ([]byte, error) {
 func (l *leaves) read(p *part) {
 	switch {
 	case p.took < leisurely:
-		l.hand = min(2*l.hand, l.most.blocks)
+		l.hand = min(2*l.hand, l.most().blocks)
 	case p.took > 2*leisurely:
 		l.hand = max(l.hand/2, min(sequential, l.hand))
 	}
@@ -128,7 +128,7 @@ func (l *leaves) read(p *part) {
 // fill asks for blocks, the next ones first, as long as there is room in the window, and
 // puts children in the place of parents that it comes by. The very next block has room.
 func (l *leaves) fill() {
-	inHand := l.inHand()
+	inHand, most := l.inHand(), l.most()
 	for i := 0; i < len(l.parts); {
 		p := l.parts[i]
 		switch {
@@ -141,7 +141,7 @@ func (l *leaves) fill() {
 			l.parts = slices.Delete(l.parts, i, i+1)
 		default:
 			first := p.first()
-			if i > 0 && (inHand.blocks >= l.hand || inHand.bytes+first.size > l.most.bytes) {
+			if i > 0 && (inHand.blocks >= l.hand || inHand.bytes+first.size > most.bytes) {
 				return
 			}
 			p.shift()

@@ -24,6 +24,9 @@ type File struct {
 	root   cid.Cid
 	size   int64
 	begin  func() *leaves
+	most   window
+	share  func() int64 // bytes in hand at most, besides most; nil: no less than that
+	until  int64        // the offset behind the last byte that is read
 	top    ipld.Node
 	off    int64   // of the next byte
 	sought bool    // there was a seek since the walk began
@@ -67,13 +70,13 @@ func openIn(ctx context.Context, ng ipld.NodeGetter, root cid.Cid, most window) 
 		return nil, fmt.Errorf("dag: open %s: it claims %d bytes", root, size)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	f := &File{root: root, size: int64(size), top: n, cancel: cancel, ended: ctx.Err}
+	f := &File{root: root, size: int64(size), most: most, until: math.MaxInt64, top: n, cancel: cancel, ended: ctx.Err}
 	f.begin = func() *leaves {
 		ctx, stop := context.WithCancel(ctx)
 		return &leaves{
 			get:  func(c cid.Cid) (ipld.Node, error) { return ng.Get(ctx, c) },
 			over: ctx.Done, why: ctx.Err, stop: stop, run: f.run,
-			most: most, hand: 1, wake: make(chan struct{}, 1),
+			most: f.window, hand: 1, wake: make(chan struct{}, 1),
 		}
 	}
 	return f, nil

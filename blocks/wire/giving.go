@@ -211,6 +211,9 @@ func (v *giving) work(ctx context.Context) error {
 // one answers one want.
 func (v *giving) one(ctx context.Context, w wanted) error {
 	size, err := v.st.Size(ctx, w.hash)
+	if err == nil && v.cfg.Denied(w.hash) {
+		err = blocks.NotFound(blocks.Key(w.hash))
+	}
 	if err != nil || size > blocks.MaxSize {
 		v.unspend(0)
 		return v.missing(ctx, w, err)

@@ -40,6 +40,7 @@ type Config struct {
 	Closer  func(context.Context, mh.Multihash) []peer.AddrInfo // who may have a block, as far as is known here; nil gives no hints
 	Room    int64                                               // bytes reserved for what comes in, and in hand to go out; 0 is 64 MiB each
 	Records RecordKeeper                                        // nil keeps none
+	Denied  func(mh.Multihash) bool                             // says which block is given to nobody; nil: none
 	Counts  *Counts                                             // of what is brought; nil counts nothing
 	Caught  func(v any)                                         // told of each panic that cost an exchange its answer, and nobody else anything; nil: nobody is
 	Log     *slog.Logger                                        // nil discards
@@ -51,6 +52,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Denied == nil {
+		c.Denied = func(mh.Multihash) bool { return false }
 	}
 	if c.Closer == nil {
 		c.Closer = func(context.Context, mh.Multihash) []peer.AddrInfo { return nil }

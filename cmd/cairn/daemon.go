@@ -184,6 +184,7 @@ func faces(n *node.Node, srv *web.Server, home node.Home, cfg node.Config, door 
 	gatewayFace = web.Gateway(n.BlockService(), web.GatewayConfig{
 		Hosts: cfg.Gateway.Hosts, Subdomains: cfg.Gateway.Subdomains, Sites: cfg.Gateway.Sites, Proxies: cfg.Gateway.TrustedProxies(),
 		Names: n.NameSystem(), Records: n.NameRecords(), Routing: n.Routing(), Metrics: reg, FirstByte: n.FirstByte,
+		Denied: n.Denied, DeniedPath: n.DeniedPath, Copies: n.Copies,
 		Caught: func(v any) { n.Caught(node.PartGateway); log.With("part", "web").Error("request panicked", "panic", v) },
 	})
 	shown := &face{n, srv.APIURL(), srv.GatewayURL()}
@@ -203,7 +204,7 @@ func (p *program) serve(ctx context.Context, home node.Home, cfg node.Config, lo
 		return err
 	}
 	defer func() { err = errors.Join(err, n.Close()) }()
-	srv, err := web.Listen(web.Config{API: cfg.API.Listen, Gateway: cfg.Gateway.Listen, NoGateway: !cfg.Gateway.Enabled, Log: log.With("part", "web")})
+	srv, err := web.Listen(web.Config{API: cfg.API.Listen, Gateway: cfg.Gateway.Listen, NoGateway: !cfg.Gateway.Enabled, Proxies: cfg.Gateway.TrustedProxies(), Log: log.With("part", "web")})
 	if err != nil {
 		return err
 	}

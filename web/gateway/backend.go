@@ -6,6 +6,7 @@ import (
 
 	"github.com/ipfs/boxo/blockservice"
 	boxo "github.com/ipfs/boxo/gateway"
+	"github.com/ipfs/boxo/ipld/merkledag"
 	"github.com/ipfs/boxo/namesys"
 	"github.com/ipfs/boxo/path"
 	"github.com/ipfs/boxo/path/resolver"
@@ -16,7 +17,10 @@ import (
 // backend is what boxo's handler asks for content.
 type backend struct {
 	*boxo.BlocksBackend
-	bs blockservice.BlockService
+	bs     blockservice.BlockService
+	nodes  nodes
+	memory *memory
+	denied func(path string) bool
 }
 
 func newBackend(bs blockservice.BlockService, cfg Config) backend {
@@ -29,12 +33,15 @@ func newBackend(bs blockservice.BlockService, cfg Config) backend {
 	if err != nil {
 		panic(err) // only its options could fail, and ours do not
 	}
-	return backend{b, bs}
+	return backend{b, bs, nodes{merkledag.NewDAGService(bs)}, newMemory(cfg.Memory), cfg.DeniedPath}
 }
 
 // ResolvePath is boxo's, but for a block that cannot be had: boxo takes that for a
 // name that is not there.
 func (b backend) ResolvePath(ctx context.Context, p path.ImmutablePath) (boxo.ContentPathMetadata, error) {
+	if b.denied(p.String()) {
+		return boxo.ContentPathMetadata{}, requestOf(ctx).fail(blocked(p.String()))
+	}
 	md, err := b.BlocksBackend.ResolvePath(ctx, p)
 	if f := requestOf(ctx).failure(); err != nil && f != nil {
 		err = f.asError()

@@ -18,7 +18,8 @@
 // It stands on a port, and so an origin, of its own: a page that it serves is a
 // stranger to the API. An answer that cannot be finished is broken off, so that
 // no client takes it for the whole; one whose client has left ends. What one
-// request reads is counted and has an end; what is denied is denied in every form,
+// request reads is counted and has an end, and so has what all files together have in
+// hand; a directory is listed page by page; what is denied is denied in every form,
 // as all forms are made of blocks from one source. An error says which block is
 // missing and how many were asked for it, as a page, as JSON or as text.
 //

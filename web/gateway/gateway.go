@@ -36,6 +36,8 @@ type Config struct {
 
 	// Denied says of what content must not be given out, in whatever form: 410. nil: nothing.
 	Denied func(cid.Cid) bool
+	// DeniedPath says so of a path, /ipfs/CID/a/b or /ipns/NAME/a/b. nil: of none.
+	DeniedPath func(path string) bool
 	// Copies says how many live copies c was last seen to have. It answers from
 	// memory, at once. nil, or false: nothing is said.
 	Copies func(c cid.Cid) (n int, known bool)
@@ -49,6 +51,8 @@ type Config struct {
 	MaxRequests int // served at once; more get 429; 0 is 4096
 	MaxBlocks   int // read for one request; what needs more is broken off; 0 is 1,000,000
 
+	Memory int64 // bytes of files in hand, for all requests together; what finds no room waits, then 429; 0 is 128 MiB
+
 	FirstByte func(took time.Duration) // told how long the first byte of content took; nil: nobody is
 	Caught    func(v any)              // told of a handler's panic, which costs one request its answer; nil: nobody is
 }
@@ -60,8 +64,12 @@ func (c Config) withDefaults() Config {
 	c.Retrieval = cmp.Or(c.Retrieval, boxo.DefaultRetrievalTimeout)
 	c.MaxRequests = cmp.Or(c.MaxRequests, boxo.DefaultMaxConcurrentRequests)
 	c.MaxBlocks = cmp.Or(c.MaxBlocks, 1_000_000)
+	c.Memory = cmp.Or(c.Memory, 128<<20)
 	if c.Denied == nil {
 		c.Denied = func(cid.Cid) bool { return false }
+	}
+	if c.DeniedPath == nil {
+		c.DeniedPath = func(string) bool { return false }
 	}
 	if c.Copies == nil {
 		c.Copies = func(cid.Cid) (int, bool) { return 0, false }

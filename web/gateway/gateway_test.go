@@ -22,11 +22,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// boxo v0.43.0 can leave one goroutine behind a client that leaves while a file is
-// read ahead: it sends to a channel that is full and that nobody reads any more. It is
-// theirs, and is let pass by its name so that none of ours is.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/ipfs/boxo/ipld/merkledag.getNodesFromBG.func1"))
+	goleak.VerifyTestMain(m)
 }
 
 // site is <html> with a script.

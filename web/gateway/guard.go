@@ -75,6 +75,10 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, err.Error(), status)
 			return
 		}
+		if at := g.hosts.content(at, r.Host, r.URL.Path); g.cfg.DeniedPath(at) {
+			say(w, r, blocked(at))
+			return
+		}
 		root, ok := g.hosts.root(r.Host, r.URL.Path)
 		if n, known := g.cfg.Copies(root); ok && known {
 			w.Header().Set(copiesHeader, strconv.Itoa(n))

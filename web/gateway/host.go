@@ -127,6 +127,25 @@ func (h hosts) root(host, path string) (cid.Cid, bool) {
 	return c, err == nil
 }
 
+// content is the path under /ipfs or /ipns that path is at host.
+func (h hosts) content(at kind, host, path string) string {
+	switch name := hostname(host); at {
+	case own:
+		label, ns, _ := h.split(name)
+		if ns == "ipns" && !strings.Contains(label, ".") {
+			if _, err := cid.Decode(label); err != nil { // a domain in one label
+				const dash = "\x00"
+				label = strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(label, "--", dash), "-", "."), dash, "-")
+			}
+		}
+		return "/" + ns + "/" + label + path
+	case site:
+		return "/ipns/" + name + path
+	default:
+		return path
+	}
+}
+
 // below notes in ctx the root that something is asked for under.
 func below(ctx context.Context, root cid.Cid) context.Context {
 	if !root.Defined() {

@@ -13,8 +13,11 @@ import (
 	"github.com/ipfs/go-cid"
 )
 
-// writeTime is how long a client may take none of what is written to it.
-const writeTime = 60 * time.Second
+// A client that takes less than slice bytes in writeTime, which is 1 KiB/s, is waited for no more.
+const (
+	writeTime = 32 * time.Second
+	slice     = 32 << 10
+)
 
 // errStalled ends an answer for which no next byte was found in time.
 var errStalled = errors.New("gateway: no next byte in time")
@@ -52,7 +55,7 @@ func serve(next http.Handler, w http.ResponseWriter, r *http.Request, root cid.C
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	began := time.Now()
-	req := &request{local: localOnly(r), method: r.Method, slash: strings.HasSuffix(r.URL.Path, "/"), left: cfg.MaxBlocks}
+	req := &request{local: localOnly(r), method: r.Method, slash: strings.HasSuffix(r.URL.Path, "/"), path: r.URL.Path, after: r.URL.Query().Get("after"), left: cfg.MaxBlocks}
 	p := &patient{ResponseWriter: w, rc: http.NewResponseController(w), idle: cfg.Retrieval, cancel: cancel, req: req, asked: r, name: name,
 		first: func() { cfg.FirstByte(time.Since(began)) }}
 	p.timer = time.AfterFunc(p.idle, p.stall)
@@ -176,6 +179,9 @@ func (p *patient) WriteHeader(status int) {
 	if p.name != "" && status/100 == 2 {
 		p.nameIt()
 	}
+	if last := p.req.next(); last != "" && status == http.StatusOK {
+		p.Header().Set("Link", "<?after="+url.QueryEscape(last)+`>; rel="next"`)
+	}
 	p.began = status >= 200
 	p.ResponseWriter.WriteHeader(status)
 }
@@ -201,11 +207,17 @@ func (p *patient) Write(b []byte) (int, error) {
 			return 0, err
 		}
 	}
+	if last := p.req.next(); last != "" {
+		if _, err := p.sendLocked(withNext(b, last)); err != nil {
+			return 0, err
+		}
+		return len(b), nil
+	}
 	return p.sendLocked(b)
 }
 
-// sendLocked writes content to the client, who is waited for a while.
-func (p *patient) sendLocked(b []byte) (int, error) {
+// sendLocked writes content to the client, who is waited for a while: for each slice of it anew.
+func (p *patient) sendLocked(b []byte) (n int, err error) {
 	p.began = true
 	if p.first != nil && len(b) > 0 {
 		p.first()
@@ -213,10 +225,16 @@ func (p *patient) sendLocked(b []byte) (int, error) {
 	}
 	p.timer.Stop() // from here it is the client who is waited for
 	defer p.timer.Reset(p.idle)
-	if err := p.rc.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
-		return 0, err
+	for {
+		some := b[n:min(n+slice, len(b))]
+		if err := p.rc.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
+			return n, err
+		}
+		k, err := p.ResponseWriter.Write(some)
+		if n += k; err != nil || n == len(b) {
+			return n, err
+		}
 	}
-	return p.ResponseWriter.Write(b)
 }
 
 // Flush is what boxo looks for.

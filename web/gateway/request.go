@@ -17,11 +17,14 @@ type request struct {
 	local  bool   // nothing is looked for in the network
 	method string // GET, HEAD, OPTIONS
 	slash  bool   // the path ends as that of a directory
+	path   string // what was asked for, as the URL has it
+	after  string // the last entry of the page of a directory before; "": this is the first
 
 	mu      sync.Mutex
 	left    int           // guarded by mu: blocks that may still be read
 	seeking cid.Cid       // guarded by mu: what the network was last asked for
 	note    func(cid.Cid) // guarded by mu: told of each block that was read; nil: nobody is
+	more    string        // guarded by mu: the last entry of this page of a directory, if there is another page
 	failed  *failure      // guarded by mu: the first reason not to answer
 }
 
@@ -116,6 +119,20 @@ func (r *request) over() error {
 		return f
 	}
 	return nil
+}
+
+// goesOn notes that there are more entries than the page that ends with last has.
+func (r *request) goesOn(last string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.more = last
+}
+
+// next is the last entry of a page that is followed by another, or "".
+func (r *request) next() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.more
 }
 
 // seek notes that the network is asked for c.

@@ -24,10 +24,11 @@ func source(bs blockservice.BlockService, denied func(cid.Cid) bool) blockservic
 }
 
 // refuse says that c must not be given out.
-func refuse(ctx context.Context, c cid.Cid) error {
-	return requestOf(ctx).fail(&failure{
-		status: http.StatusGone, why: fmt.Sprintf("%s is blocked and cannot be provided", c), asked: -1,
-	})
+func refuse(ctx context.Context, c cid.Cid) error { return requestOf(ctx).fail(blocked(c.String())) }
+
+// blocked is why what is denied is not given out.
+func blocked(what string) *failure {
+	return &failure{status: http.StatusGone, why: fmt.Sprintf("%s is blocked and cannot be provided", what), asked: -1}
 }
 
 // shelf is what is here.

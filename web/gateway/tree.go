@@ -9,6 +9,7 @@ import (
 
 	"github.com/ipfs/boxo/files"
 	boxo "github.com/ipfs/boxo/gateway"
+	ufile "github.com/ipfs/boxo/ipld/unixfs/file"
 	"github.com/ipfs/boxo/path"
 )
 
@@ -18,9 +19,17 @@ const maxNesting = 256
 
 // GetAll gives what an archive is made of.
 func (b backend) GetAll(ctx context.Context, p path.ImmutablePath) (boxo.ContentPathMetadata, files.Node, error) {
-	md, n, err := b.BlocksBackend.GetAll(ctx, p)
+	md, err := b.ResolvePath(ctx, p)
 	if err != nil {
-		return md, n, err
+		return md, nil, err
+	}
+	nd, err := b.nodes.Get(ctx, md.LastSegment.RootCid())
+	if err != nil {
+		return md, nil, err
+	}
+	n, err := ufile.NewUnixfsFile(ctx, b.nodes, nd)
+	if err != nil {
+		return md, nil, err
 	}
 	if d, ok := n.(files.Directory); ok {
 		n = tree{d, requestOf(ctx), md.LastSegment.RootCid().String(), md.LastSegment.RootCid().String(), 1}

@@ -129,6 +129,15 @@ func TestMetricsTellTheTruth(t *testing.T) {
 	if got := value(t, b, "cairn_brought_bytes_total", "put"); got < 3<<20 || got > 3<<20+1000 {
 		t.Errorf("%v bytes were brought to b, want 3 MiB and the root", got)
 	}
+	carried := map[string]float64{} // to b, by what it was for
+	for _, m := range gather(t, b)["cairn_protocol_bytes_total"].GetMetric() {
+		if l := m.GetLabel(); l[0].GetValue() == "in" {
+			carried[l[1].GetValue()] = m.GetCounter().GetValue()
+		}
+	}
+	if carried["blocks"] < 3<<20 || carried["view"] == 0 || carried["gossip"] == 0 || carried["bitswap"] != 0 {
+		t.Errorf("carried to b: %v", carried)
+	}
 	if int64(value(t, b, "cairn_blocks", "held")) != b.Status().Held {
 		t.Error("status and metrics differ")
 	}

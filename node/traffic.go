@@ -18,5 +18,19 @@ func (n *Node) show(t *host.Traffic) error {
 			return fmt.Errorf("node: metrics: %w", err)
 		}
 	}
+	for _, f := range host.Families() {
+		for dir, of := range map[string]func() int64{
+			"in":  func() int64 { in, _ := t.Of(f); return in },
+			"out": func() int64 { _, out := t.Of(f); return out },
+		} {
+			c := prometheus.NewCounterFunc(prometheus.CounterOpts{
+				Name: "cairn_protocol_bytes_total", ConstLabels: prometheus.Labels{"protocol": f.String(), "dir": dir},
+				Help: "Bytes that streams to other peers carried, by what they were for.",
+			}, func() float64 { return float64(of()) })
+			if err := n.Metrics().Register(c); err != nil {
+				return fmt.Errorf("node: metrics: %w", err)
+			}
+		}
+	}
 	return nil
 }

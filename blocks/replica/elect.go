@@ -28,6 +28,11 @@ func (o *owed) state(p peer.ID) (wire.State, bool) {
 	return st, ok
 }
 
+// seated reports whether p has a seat, there or lost a moment ago.
+func (o *owed) seated(p peer.ID) bool {
+	return slices.ContainsFunc(o.seats, func(st seat) bool { return st.peer == p })
+}
+
 // rank is how many live seats are closer than p's.
 func (o *owed) rank(p peer.ID) (n int) {
 	for _, st := range o.seats {

@@ -25,6 +25,7 @@ type mesh struct {
 	mem map[peer.ID]*blockstest.Mem
 
 	ready chan struct{}
+	zone  map[peer.ID][]peer.ID // whom it has met, where that is not everybody; set before it runs
 
 	mu       sync.Mutex
 	messages int              // guarded by mu: of comparisons
@@ -42,13 +43,19 @@ type end struct {
 
 // newMesh has n peers, which run once run is called.
 func newMesh(n int, cfg replica.Config) *mesh {
-	m := &mesh{set: map[peer.ID]*replica.Set{}, mem: map[peer.ID]*blockstest.Mem{}, ready: make(chan struct{}),
+	ids := make([]peer.ID, n)
+	for i := range ids {
+		ids[i] = peer.ID(rune('a' + i))
+	}
+	return meshOf(ids, cfg)
+}
+
+// meshOf is newMesh of peers with given names.
+func meshOf(ids []peer.ID, cfg replica.Config) *mesh {
+	m := &mesh{ids: ids, set: map[peer.ID]*replica.Set{}, mem: map[peer.ID]*blockstest.Mem{}, ready: make(chan struct{}),
 		fetched: map[peer.ID]int{}, stored: map[peer.ID]int{}, forged: map[peer.ID]bool{}}
 	close(m.ready)
-	for i := range n {
-		m.ids = append(m.ids, peer.ID(rune('a'+i)))
-	}
-	for _, p := range m.ids {
+	for _, p := range ids {
 		e := &end{m, p, make(chan struct{}, 1)}
 		cfg.Zone, cfg.Compare = e, e
 		m.mem[p] = new(blockstest.Mem)
@@ -113,7 +120,13 @@ func (e *end) wait(ctx context.Context) error {
 	}
 }
 
-func (e *end) Zone() []peer.ID         { return slices.Clone(e.ids) }
+func (e *end) Zone() []peer.ID {
+	if met := e.zone[e.self]; met != nil {
+		return slices.Clone(met)
+	}
+	return slices.Clone(e.ids)
+}
+
 func (e *end) IsMember(p peer.ID) bool { return slices.Contains(e.ids, p) }
 func (e *end) Ready() <-chan struct{}  { return e.ready }
 func (e *end) Changed() <-chan struct{} {

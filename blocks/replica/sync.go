@@ -247,6 +247,9 @@ func (s *Set) bring(ctx context.Context, p peer.ID, sh *shared, keys []rbsr.Key)
 			if err != nil {
 				return given, fmt.Errorf("replica: compare: %w", err)
 			}
+			if !o.seated(p) {
+				continue // one of the two has not met everybody yet
+			}
 			first := slices.IndexFunc(o.seats, func(st seat) bool { return st.alive && st.peer != p })
 			if first < 0 || o.seats[first].peer != s.self {
 				continue // there is a closer one; where it cannot, the repair rounds do
@@ -310,6 +313,10 @@ func (s *Set) take(ctx context.Context, p peer.ID, h mh.Multihash) (bool, error)
 	l, ok := blocks.Governing(ls)
 	if !ok {
 		return false, nil
+	}
+	// What p takes for this peer's may be so only because p has just started.
+	if o, _, _, err := s.glance(ctx, h, l); err != nil || !o.seated(s.self) {
+		return false, err
 	}
 	size, err := s.store.Size(ctx, h)
 	if err != nil && !blocks.IsNotFound(err) {

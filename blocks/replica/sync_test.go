@@ -222,3 +222,27 @@ func TestCopiesOfWhoFailedAreReplaced(t *testing.T) {
 		})
 	}
 }
+
+// A peer that has just started has met few, and takes blocks for shared with one of them
+// that has no seat near: whichever of the two compares, nothing moves.
+func TestWhoHasJustStartedIsBroughtAndBringsNothingForeign(t *testing.T) {
+	m := newMesh(12, inTestnet(5))
+	m.fill(t, 200, 3, func(int, peer.ID) bool { return true })
+	m.zone = map[peer.ID][]peer.ID{"a": {"a", "b", "e", "k"}}
+	have, need := 0, 0
+	for _, p := range m.zone["a"][1:] {
+		for _, who := range [][2]peer.ID{{"a", p}, {p, "a"}} {
+			c, err := m.set[who[0]].Compare(t.Context(), who[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			have, need = have+c.Have, need+c.Need
+			if c.Given+c.Got != 0 {
+				t.Errorf("%s compares with %s: %+v", who[0], who[1], c)
+			}
+		}
+	}
+	if have == 0 || need == 0 {
+		t.Fatalf("%d and %d differences: this shows nothing", have, need)
+	}
+}

@@ -10,10 +10,13 @@ import (
 )
 
 // Traffic counts the bytes of all of a host's streams: what protocols sent and
-// received, before encryption. The zero value is ready for [Config]. It counts
-// nothing by peer or protocol, which libp2p's own counter does at the price of a
-// goroutine and of figures that are a second old.
-type Traffic struct{ in, out atomic.Int64 }
+// received, before encryption, in all and by [Family]. The zero value is ready for
+// [Config]. It counts nothing by peer or by whatever name a protocol has, which libp2p's
+// own counter does at the price of a goroutine and of figures that are a second old.
+type Traffic struct {
+	in, out atomic.Int64
+	each    [families]struct{ in, out atomic.Int64 }
+}
 
 var _ metrics.Reporter = (*Traffic)(nil)
 
@@ -23,17 +26,24 @@ func (t *Traffic) Received() int64 { return t.in.Load() }
 // Sent is how many bytes went out.
 func (t *Traffic) Sent() int64 { return t.out.Load() }
 
+// Of is how many bytes the protocols of f have received and sent.
+func (t *Traffic) Of(f Family) (in, out int64) { return t.each[f].in.Load(), t.each[f].out.Load() }
+
 // LogSentMessage counts n bytes out.
 func (t *Traffic) LogSentMessage(n int64) { t.out.Add(n) }
 
 // LogRecvMessage counts n bytes in.
 func (t *Traffic) LogRecvMessage(n int64) { t.in.Add(n) }
 
-// LogSentMessageStream counts nothing: LogSentMessage has.
-func (t *Traffic) LogSentMessageStream(int64, protocol.ID, peer.ID) {}
+// LogSentMessageStream counts n bytes out for the protocol's family.
+func (t *Traffic) LogSentMessageStream(n int64, id protocol.ID, _ peer.ID) {
+	t.each[familyOf(id)].out.Add(n)
+}
 
-// LogRecvMessageStream counts nothing: LogRecvMessage has.
-func (t *Traffic) LogRecvMessageStream(int64, protocol.ID, peer.ID) {}
+// LogRecvMessageStream counts n bytes in for the protocol's family.
+func (t *Traffic) LogRecvMessageStream(n int64, id protocol.ID, _ peer.ID) {
+	t.each[familyOf(id)].in.Add(n)
+}
 
 // GetBandwidthTotals gives the totals, without rates.
 func (t *Traffic) GetBandwidthTotals() metrics.Stats {
@@ -53,7 +63,14 @@ func (t *Traffic) GetBandwidthByPeer() map[peer.ID]metrics.Stats { return nil }
 func (t *Traffic) GetBandwidthByProtocol() map[protocol.ID]metrics.Stats { return nil }
 
 // Reset starts from nothing.
-func (t *Traffic) Reset() { t.in.Store(0); t.out.Store(0) }
+func (t *Traffic) Reset() {
+	t.in.Store(0)
+	t.out.Store(0)
+	for i := range t.each {
+		t.each[i].in.Store(0)
+		t.each[i].out.Store(0)
+	}
+}
 
 // TrimIdle has nothing to forget.
 func (t *Traffic) TrimIdle(time.Time) {}

@@ -53,15 +53,15 @@ func TestPeersHearEachOtherOnATopic(t *testing.T) {
 	}
 }
 
-// town is a DHT of those who listen, of whom none is connected at first.
-type town struct {
+// tryst is a DHT of those who listen, of whom none is connected at first.
+type tryst struct {
 	onRecord  []peer.ID
 	met       map[peer.ID]bool
 	provided  int
 	unreached peer.ID
 }
 
-func (w *town) meeting() *node.Meeting {
+func (w *tryst) meeting() *node.Meeting {
 	return node.NewMeeting(
 		func(context.Context, mh.Multihash) error {
 			if w.provided++; w.provided == 1 {
@@ -85,7 +85,7 @@ func (w *town) meeting() *node.Meeting {
 
 func TestThoseWhoListenMeetByTheirRecords(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &town{met: map[peer.ID]bool{}, unreached: "p0"}
+		w := &tryst{met: map[peer.ID]bool{}, unreached: "p0"}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); w.meeting().Run(ctx) }()
@@ -111,12 +111,12 @@ func TestThoseWhoListenMeetByTheirRecords(t *testing.T) {
 
 func TestAMessageLooksForAListenerFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &town{met: map[peer.ID]bool{}, onRecord: []peer.ID{"p1"}}
+		w := &tryst{met: map[peer.ID]bool{}, onRecord: []peer.ID{"p1"}}
 		began := time.Now()
 		if w.meeting().Greet(t.Context()); !w.met["p1"] || time.Since(began) > 0 {
 			t.Errorf("met %v after %v", w.met, time.Since(began))
 		}
-		silent := &town{met: map[peer.ID]bool{}, onRecord: []peer.ID{"p1"}, unreached: "p1"}
+		silent := &tryst{met: map[peer.ID]bool{}, onRecord: []peer.ID{"p1"}, unreached: "p1"}
 		if silent.meeting().Greet(t.Context()); time.Since(began) > 3*time.Second {
 			t.Errorf("waited %v for nobody", time.Since(began))
 		}

@@ -170,7 +170,7 @@ func (r *Router) lookup(ctx context.Context, key keyspace.Key, raw string) ([]pe
 	defer r.mu.Unlock()
 	now := time.Now()
 	for _, p := range found {
-		r.view.found(p, now).stranger = r.strange(p)
+		r.view.named(p, r.strange(p), now)
 	}
 	if err != nil {
 		return found, fmt.Errorf("dht: lookup: %w", err)

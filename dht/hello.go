@@ -185,7 +185,7 @@ func (r *Router) hear(hints []hint) {
 		}
 		strange := r.strange(h.id)
 		r.mu.Lock()
-		r.view.found(h.id, time.Now()).stranger = strange
+		r.view.named(h.id, strange, time.Now())
 		r.mu.Unlock()
 	}
 }

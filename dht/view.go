@@ -89,6 +89,13 @@ func (v *view) found(p peer.ID, now time.Time) *member {
 	return m
 }
 
+// named is found for a peer of which it is known whether it stores for nobody. A member
+// that was met is one until its grace is over, whatever is said of it.
+func (v *view) named(p peer.ID, stranger bool, now time.Time) {
+	m := v.found(p, now)
+	m.stranger = stranger && !m.met
+}
+
 func (v *view) forget(m *member) {
 	if i, ok := v.keys.Find(m.key); ok {
 		v.keys, v.at = slices.Delete(v.keys, i, i+1), slices.Delete(v.at, i, i+1)

@@ -109,10 +109,15 @@ func (r *Router) seen(p peer.ID) bool {
 	speaks := r.isMember(p)
 	r.mu.Lock()
 	if !speaks {
-		if m := r.view.members[p]; m != nil && strange {
+		m := r.view.members[p]
+		met := m != nil && m.met
+		if m != nil && strange && !met {
 			m.stranger = true
 		}
 		r.mu.Unlock()
+		if strange && met { // as one that starts again does until all of it is there: it keeps its seat for the grace
+			r.suspect(p, "it does not store for others")
+		}
 		return true
 	}
 	h, greeted := r.hellos[p]

@@ -161,13 +161,15 @@ func TestReliability(t *testing.T) {
 		t.Skip("SKIP: the race detector makes minutes of it; smaller networks have the same code raced")
 	}
 	t.Run("S-03-libp2p", func(t *testing.T) {
+		var all []replicatest.Figure
 		for _, repair := range []bool{true, false} {
 			took := stopwatch()
-			synctest.Test(t, func(t *testing.T) { townLosesPeers(t, crowd(), repair) })
+			synctest.Test(t, func(t *testing.T) { all = append(all, townLosesPeers(t, crowd(), repair)...) })
 			var m runtime.MemStats
 			runtime.ReadMemStats(&m)
 			t.Logf("repair %t: took %v, %d MiB from the system", repair, took(), m.Sys>>20)
 		}
+		figures(t, all...)
 	})
 }
 
@@ -189,7 +191,7 @@ func stopwatch() func() time.Duration {
 // puts have returned; then three times a tenth is killed, half a minute apart. In the end
 // every block is on its five closest living peers. Without repair, the control, in which
 // all die together, most are not.
-func townLosesPeers(t *testing.T, n int, repair bool) {
+func townLosesPeers(t *testing.T, n int, repair bool) []replicatest.Figure {
 	const r = 5
 	cfg := nodetest.Config()
 	cfg.Replica.Repair = repair
@@ -232,8 +234,7 @@ func townLosesPeers(t *testing.T, n int, repair bool) {
 		share := replicatest.AllDead(n-n/10, n-n/10-3*(n/10), r) // that none of the five died
 		w.add(fmt.Sprintf("of %d blocks, those with fewer than %d copies, %s, control, no repair", len(w.all), r, name), float64(lost+short), ">", 0,
 			fmt.Sprintf("%.4g", float64(len(w.all))*(1-share)))
-		figures(t, w.values...)
-		return
+		return w.values
 	}
 	loss := 3 * replicatest.AllDead(n-n/10, n/10, r) * float64(len(w.all))
 	w.add("of the 5 closest, the share that each peer names after a cold start, "+name, recall, "=", 1, "1")
@@ -241,5 +242,5 @@ func townLosesPeers(t *testing.T, n int, repair bool) {
 	w.add(fmt.Sprintf("blocks with fewer than %d copies afterwards, %s", r, name), float64(short), "<=", 0, "0")
 	w.add("blocks not on their closest afterwards, "+name, float64(misplaced), "<=", 0, "0")
 	w.add("s until the last copy was made, after the last death, "+name, healed.Seconds(), "<=", 60, "10 to 20: the grace is 10 s")
-	figures(t, w.values...)
+	return w.values
 }

@@ -24,6 +24,14 @@ func hasty(rt *rapid.T, lo, hi int) replicatest.Config {
 	}
 }
 
+// whole skips what draws whole networks where each costs ten times as much.
+func whole(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("SKIP: the race detector makes minutes of it; the rest of the package has the same code raced")
+	}
+}
+
 // drawn runs f in a bubble with a drawn network.
 func drawn(t *testing.T, rt *rapid.T, cfg replicatest.Config, f func(*replicatest.World)) {
 	synctest.Test(t, func(t *testing.T) {
@@ -36,6 +44,7 @@ func drawn(t *testing.T, rt *rapid.T, cfg replicatest.Config, f func(*replicates
 // Wherever the copies of blocks are in the beginning, one of each at least: soon each is on
 // its closest members, and from then on nothing is sent (invariant 11).
 func TestCopiesComeToWhereTheyBelongFromAnywhere(t *testing.T) {
+	whole(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		cfg := hasty(rt, 1, 8)
 		cfg.Compare = rapid.Bool().Draw(rt, "they compare")
@@ -67,6 +76,7 @@ func TestCopiesComeToWhereTheyBelongFromAnywhere(t *testing.T) {
 // is lost (invariant 12), and what is sent is what was missing and was not there already
 // (invariant 14). Over all draws, the control without repair loses blocks.
 func TestNothingIsLostWhileOneHolderOutlivesARepair(t *testing.T) {
+	whole(t)
 	lostWithout, sent, twice, needed := 0, 0, 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
 		cfg := hasty(rt, 6, 12)
@@ -111,6 +121,7 @@ func TestNothingIsLostWhileOneHolderOutlivesARepair(t *testing.T) {
 // three others have what it has (invariant 13). Over all draws, the control without a grace
 // sends copies.
 func TestWhoeverFlapsMovesNothing(t *testing.T) {
+	whole(t)
 	sentWithout := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		cfg := hasty(rt, 6, 14)
@@ -153,6 +164,7 @@ func TestWhoeverFlapsMovesNothing(t *testing.T) {
 // However soon surplus may be let go, and whoever comes, goes for a while or returns: a
 // member drops a block only while r others keep it (invariant 10).
 func TestNobodyLetsGoOfWhatOthersDoNotKeep(t *testing.T) {
+	whole(t)
 	let := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		cfg := hasty(rt, 4, 8)
@@ -202,6 +214,7 @@ func TestNobodyLetsGoOfWhatOthersDoNotKeep(t *testing.T) {
 // A peer that does not know its network yet moves nothing and lets go of nothing, whatever
 // is missing; as soon as it does it sees to it (invariant 20).
 func TestNobodyRepairsBeforeItIsReady(t *testing.T) {
+	whole(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		cold := time.Duration(rapid.IntRange(1, 10).Draw(rt, "minutes")) * time.Minute
 		cfg := hasty(rt, 3, 8)

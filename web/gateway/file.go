@@ -84,6 +84,7 @@ func (b backend) Get(ctx context.Context, p path.ImmutablePath, ranges ...boxo.B
 		return t.ContentPathMetadata, nil, err
 	}
 	if err := b.lawfulRedirects(ctx, p, f, size); err != nil {
+		_ = f.Close() // why it is not given is said
 		return t.ContentPathMetadata, nil, err
 	}
 	return t.ContentPathMetadata, boxo.NewGetResponseFromReader(f, size), nil

@@ -12,7 +12,8 @@ import (
 	"github.com/cairn-network/cairn/blocks"
 )
 
-// On five real peers p4 watches a name that p0 publishes: it says so within 2 s, five times over.
+// On five real peers p4 watches a name that p0 publishes: it is to say so within 2 s, five times over. It does
+// not yet, so `make acceptance` leaves it out: it says so after 4 to 5 s, when it looks at the keepers again.
 func TestAWatchedNameIsSeenWithinTwoSeconds(t *testing.T) {
 	wanted(t, "CAIRN_ACCEPTANCE")
 	w := up(t, 5)

@@ -83,6 +83,7 @@ func TestAClientOfThePublicDHTLeavesAndFindsRecords(t *testing.T) {
 		if err := p.Provide(ctx, mine); err != nil {
 			t.Fatal(err)
 		}
+		time.Sleep(time.Second) // a record is sent and not answered
 		found := false
 		for info := range dhts[5].FindProvidersAsync(ctx, cid.NewCidV1(cid.Raw, mine), 3) {
 			found = found || info.ID == free[0].ID()

@@ -492,8 +492,11 @@ func (r *Records) drop(ctx context.Context, rec blocks.Record) error {
 }
 
 // Judged is how many values were refused as not good, and how many shared a sequence
-// number with another, since the start.
+// number with another, since the start; nil has judged none.
 func (r *Records) Judged() (refused, disputed int64) {
+	if r == nil {
+		return 0, 0
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.refused, r.disputed

@@ -18,6 +18,9 @@ import (
 // there are, up to r, and the put says how many; it is read at each of them. When one of them
 // dies and another joins, that is so again, and health says so too.
 func TestSmallNetworks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIP: the race detector makes minutes of it; make test runs it")
+	}
 	const r = 5
 	for _, n := range []int{1, 2, 3, r - 1, r, r + 1} {
 		t.Run(fmt.Sprint(n, " peers"), func(t *testing.T) {

@@ -38,7 +38,7 @@ race: ## before every push
 fuzz: ## each target for FUZZTIME
 	./.ci/fuzz $(or $(FUZZTIME),10s)
 
-ACCEPT ?= Publisher$$|TestThreePeersAre|TestPeersAre|TestSixOf|TestHealthIs|TestARolling|TestASilent
+ACCEPT ?= Publisher$$|TestThreePeersAre|TestPeersAre|TestSixOf|TestHealthIs|TestARolling|TestASilent|TestAWatchedName
 acceptance: ## 100 files, 20 peers, the publisher killed, and its control; three and six killed at once; restarts; silent loss; health counted
 	CAIRN_ACCEPTANCE=1 $(GO) test ./cmd/cairn -run '$(ACCEPT)' -v -count=1 -timeout 30m
 

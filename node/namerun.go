@@ -38,9 +38,10 @@ func (g *naming) heard(r blocks.Record) {
 	for wake, of := range g.waiting {
 		if of.Equal(name) {
 			select {
-			case wake <- struct{}{}:
-			default: // is awake
+			case <-wake: // it has not seen to the last one yet
+			default:
 			}
+			wake <- r.Value // has room: only here, under mu, is something put in
 		}
 	}
 	g.mu.Unlock()
@@ -51,9 +52,10 @@ func (g *naming) heard(r blocks.Record) {
 	}
 }
 
-// wait gives a channel that gets a value when a newer record of name comes here, until stop.
-func (g *naming) wait(name ipns.Name) (wake <-chan struct{}, stop func()) {
-	ch := make(chan struct{}, 1)
+// wait gives a channel that gets the value of the newest record of name that comes here, until
+// stop: the value itself, which is told of before it is on the disk.
+func (g *naming) wait(name ipns.Name) (wake <-chan []byte, stop func()) {
+	ch := make(chan []byte, 1)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.waiting[ch] = name
@@ -217,11 +219,8 @@ func (n *Node) watchName(ctx context.Context, text string, tell func(blocks.Reso
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-wake:
-			value, ok, showErr := n.recs.Show(ctx, blocks.NameRecord, names.Key(name))
-			if err = showErr; err == nil && ok {
-				found, err = readName(value)
-			}
+		case value := <-wake:
+			found, err = readName(value)
 		case l := <-looked:
 			found, err = l.found, l.err
 		}

@@ -52,7 +52,7 @@ type naming struct {
 	news   chan blocks.Record // 256-buffered: records that others may wait for
 
 	mu      sync.Mutex
-	waiting map[chan struct{}]ipns.Name // guarded by mu: who watches a name here; 1-buffered
+	waiting map[chan []byte]ipns.Name // guarded by mu: who watches a name here; 1-buffered
 }
 
 // freshName is what was found out just now.
@@ -84,7 +84,7 @@ func (n *Node) newNaming(keys *Keys, log *slog.Logger) (*naming, error) {
 		return nil, fmt.Errorf("node: names: %w", err)
 	}
 	g := &naming{keys: keys, log: log, turn: make(chan struct{}, 1), fresh: fresh,
-		news: make(chan blocks.Record, 256), waiting: map[chan struct{}]ipns.Name{}}
+		news: make(chan blocks.Record, 256), waiting: map[chan []byte]ipns.Name{}}
 	if g.system, err = namesys.NewNameSystem(nameValues{n}); err != nil {
 		return nil, &ConfigError{File: "IPFS_NS_MAP", Reason: err.Error()}
 	}

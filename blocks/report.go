@@ -145,6 +145,15 @@ func (h Health) Good() bool { return h.AtRisk == 0 && h.Min > 0 }
 
 // Sentence says h in words.
 func (h Health) Sentence() string {
+	s := h.copies()
+	if !h.Leased && h.Min > 0 {
+		s += "; nobody is asked to keep them: no lease is known"
+	}
+	return s
+}
+
+// copies says how many copies there are.
+func (h Health) copies() string {
 	noun, verb := fmt.Sprintf("all %d blocks", h.Blocks), "have"
 	if h.Blocks == 1 {
 		noun, verb = "the only block", "has"

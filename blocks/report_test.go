@@ -45,12 +45,13 @@ func TestHealthInWords(t *testing.T) {
 		good bool
 		want string
 	}{
-		{blocks.Health{Target: 5, Members: 9, Blocks: 4, Min: 5}, true, "all 4 blocks have >= 5 live copies; any 4 of these peers may leave"},
-		{blocks.Health{Target: 5, Members: 9, Blocks: 1, Min: 5}, true, "the only block has >= 5 live copies; any 4 of these peers may leave"},
-		{blocks.Health{Target: 5, Members: 1, Blocks: 4, Min: 1}, true, "all 4 blocks have >= 1 live copy; its holder must not leave"},
-		{blocks.Health{Target: 5, Members: 9, Blocks: 4, Min: 3, AtRisk: 2}, false, "2 of 4 blocks have fewer than 5 live copies; any 2 peers may leave"},
-		{blocks.Health{Target: 5, Members: 3, Blocks: 4, Min: 2, AtRisk: 1}, false, "1 of 4 blocks have fewer than 3 live copies; any 1 peers may leave"},
-		{blocks.Health{Target: 5, Members: 9, Blocks: 4, Min: 0, AtRisk: 4, Copies: []int{3, 1}}, false, "3 of 4 blocks have no live copy on their holders"},
+		{blocks.Health{Leased: true, Target: 5, Members: 9, Blocks: 4, Min: 5}, true, "all 4 blocks have >= 5 live copies; any 4 of these peers may leave"},
+		{blocks.Health{Leased: true, Target: 5, Members: 9, Blocks: 1, Min: 5}, true, "the only block has >= 5 live copies; any 4 of these peers may leave"},
+		{blocks.Health{Leased: true, Target: 5, Members: 1, Blocks: 4, Min: 1}, true, "all 4 blocks have >= 1 live copy; its holder must not leave"},
+		{blocks.Health{Leased: true, Target: 5, Members: 9, Blocks: 4, Min: 3, AtRisk: 2}, false, "2 of 4 blocks have fewer than 5 live copies; any 2 peers may leave"},
+		{blocks.Health{Leased: true, Target: 5, Members: 3, Blocks: 4, Min: 2, AtRisk: 1}, false, "1 of 4 blocks have fewer than 3 live copies; any 1 peers may leave"},
+		{blocks.Health{Leased: true, Target: 5, Members: 9, Blocks: 4, Min: 0, AtRisk: 4, Copies: []int{3, 1}}, false, "3 of 4 blocks have no live copy on their holders"},
+		{blocks.Health{Target: 5, Members: 9, Blocks: 4, Min: 5}, true, "all 4 blocks have >= 5 live copies; any 4 of these peers may leave; nobody is asked to keep them: no lease is known"},
 	} {
 		if got := c.h.Sentence(); got != c.want || c.h.Good() != c.good {
 			t.Errorf("got %q, good %v; want %q, %v", got, c.h.Good(), c.want, c.good)

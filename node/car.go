@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -234,10 +235,11 @@ func (b *bringing) keep(ctx context.Context, all []written, o blocks.ImportOptio
 			continue // it stands in its own CID
 		}
 		pin := blocks.Pin{Root: w.root, Name: o.Name, Size: w.size, Blocks: len(w.hashes), Time: began}
-		_, before, err := b.n.ledger.Pinned(ctx, w.root)
+		old, before, err := b.n.ledger.Pinned(ctx, w.root)
 		if err != nil {
 			return nil, err
 		}
+		pin.Name = cmp.Or(pin.Name, old.Name)
 		var lease blocks.Lease
 		if o.NoPlace {
 			if pin, err = b.n.again(ctx, pin); err != nil {

@@ -144,3 +144,13 @@ func (n *Node) again(ctx context.Context, pin blocks.Pin) (blocks.Pin, error) {
 	old.Name = cmp.Or(pin.Name, old.Name)
 	return old, nil
 }
+
+// pinName is the name of pin, or the one that its root has here: who does not name it again
+// takes no name away.
+func (n *Node) pinName(ctx context.Context, pin blocks.Pin) (string, error) {
+	if pin.Name != "" {
+		return pin.Name, nil
+	}
+	old, _, err := n.ledger.Pinned(ctx, pin.Root)
+	return old.Name, err
+}

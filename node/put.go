@@ -100,6 +100,9 @@ func (n *Node) put(ctx context.Context, what content, o blocks.PutOptions, tell 
 	if err != nil {
 		return rc, fmt.Errorf("put: %w", err)
 	}
+	if pin.Name, err = n.pinName(ctx, pin); err != nil {
+		return rc, fmt.Errorf("put: %w", err)
+	}
 	pin.Lease, pin.Pending, pin.Ends = lease.ID(), true, chosen
 	if err := n.ledger.Hold(ctx, lease, w.hashes...); err != nil { // → lease
 		return rc, fmt.Errorf("put: %w", err)

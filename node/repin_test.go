@@ -40,6 +40,10 @@ func TestWhatIsWantedHereOnlyTakesNoLeaseAway(t *testing.T) {
 			_, err := n.Pin(t.Context(), root, "", nil)
 			return err
 		}, 1, "first"},
+		"put without a name": {func(t *testing.T, n *node.Node, _ string) error {
+			_, err := n.Put(t.Context(), bytes.NewReader(data), blocks.PutOptions{Wait: blocks.WaitLocal}, nil)
+			return err
+		}, 2, "first"},
 		"control": {func(t *testing.T, n *node.Node, _ string) error {
 			_, err := n.Put(t.Context(), bytes.NewReader(data), blocks.PutOptions{Wait: blocks.WaitLocal, Name: "third"}, nil)
 			return err

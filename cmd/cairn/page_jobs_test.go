@@ -215,7 +215,11 @@ func TestAFolderOfAHundredThousandIsListed(t *testing.T) {
 	t.Logf("FIGURE the first of 100,000 entries are shown after %.2f s", first/1000)
 	b.do(t, cdp.Poll(`/^100,000 entries$/.test(document.getElementById("entries")?.innerText) && document.querySelectorAll(".row").length > 10 && performance.now() - began`, &took, cdp.WithPollingInterval(10*time.Millisecond)))
 	t.Logf("FIGURE 100,000 entries are shown after %.2f s", took/1000)
-	if took > 5000 { // 2 s are promised on a machine that does nothing else
+	limit := 30_000.0 // beside other tests, for two processors
+	if os.Getenv("CAIRN_BENCH") != "" {
+		limit = 2000 // what is promised on a machine that does nothing else
+	}
+	if took > limit {
 		t.Errorf("listed after %.0f ms", took)
 	}
 	var alone float64

@@ -20,6 +20,7 @@ import (
 const (
 	MaxReplicas  = 20                   // copies a lease may ask for
 	MaxLeaseTime = 400 * 24 * time.Hour // from issue to expiry
+	MinLeaseTime = time.Minute          // that may be asked for
 	MaxLeaseSize = 1 << 10              // bytes of an encoded lease
 	MaxSkew      = time.Hour            // how far a publisher's clock may be ahead of ours
 )

@@ -146,7 +146,7 @@ func (h Health) Good() bool { return h.AtRisk == 0 && h.Min > 0 }
 // Sentence says h in words.
 func (h Health) Sentence() string {
 	s := h.copies()
-	if !h.Leased && h.Min > 0 {
+	if !h.Leased && h.Min > 0 && h.Blocks > 0 {
 		s += "; nobody is asked to keep them: no lease is known"
 	}
 	return s
@@ -159,6 +159,8 @@ func (h Health) copies() string {
 		noun, verb = "the only block", "has"
 	}
 	switch {
+	case h.Blocks == 0 && h.Min > 0:
+		return "its bytes are in the CID itself: there is no block that could be lost"
 	case h.Blocks == 0:
 		return "no block is known"
 	case h.Min == 0 && len(h.Copies) == 0: // nobody counted

@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/peer"
 )
 
 // maxSightings bounds the roots of which it is remembered how many copies they had.
@@ -31,6 +32,9 @@ func (s *sightings) note(root cid.Cid, least int) {
 	}
 	s.m[key] = least
 }
+
+// Asked says who was asked so far for c, while it is looked for. It asks nobody.
+func (n *Node) Asked(c cid.Cid) []peer.ID { return n.fetch.Asked(c) }
 
 // Copies is how many live copies the worst-kept block under root had when this peer
 // last put it or asked for its health, and whether it ever did. It asks nobody.

@@ -26,6 +26,15 @@ import (
 // signings is how often a lease is signed anew because the network knew a later one.
 const signings = 3
 
+// unleasedError says that there is no lease to change. [blocks.IsNotFound] holds for it.
+type unleasedError struct {
+	root   cid.Cid
+	reason string
+}
+
+func (e *unleasedError) Error() string { return e.root.String() + ": " + e.reason }
+func (e *unleasedError) Unwrap() error { return blocks.NotFound(e.root) }
+
 // Leases yields this peer's own leases: those of its pins, and those under which blocks
 // are still here.
 func (n *Node) Leases(ctx context.Context) iter.Seq2[blocks.LeaseInfo, error] {
@@ -87,7 +96,7 @@ func renews(pin blocks.Pin, l blocks.Lease) bool {
 // is pinned here without a lease that stands, somebody else's too, gets one of this
 // peer's own, and is placed.
 func (n *Node) Renew(ctx context.Context, path string, expires time.Duration) (blocks.LeaseInfo, error) {
-	if expires != 0 && (expires < time.Minute || expires > blocks.MaxLeaseTime) {
+	if expires != 0 && (expires < blocks.MinLeaseTime || expires > blocks.MaxLeaseTime) {
 		return blocks.LeaseInfo{}, fmt.Errorf("renew: a lease of %s: want 1m to %s", expires, Duration(blocks.MaxLeaseTime))
 	}
 	root, err := n.Resolve(ctx, path)
@@ -119,7 +128,7 @@ func (n *Node) renew(ctx context.Context, root cid.Cid, life time.Duration) (inf
 	}
 	if !stands {
 		if !pinned {
-			return info, fmt.Errorf("no lease of it stands, and it is not pinned here: %w", blocks.NotFound(root))
+			return info, &unleasedError{root, "no lease of it stands, and it is not pinned here"}
 		}
 		if under, l.Bytes, err = n.below(ctx, root); err != nil {
 			return info, err
@@ -216,7 +225,7 @@ func (n *Node) Withdraw(ctx context.Context, path string) (info blocks.LeaseInfo
 		return info, err
 	}
 	if !ok || l.Valid(time.Now()) != nil {
-		return info, fmt.Errorf("no lease of it by this peer stands: %w", blocks.NotFound(root))
+		return info, &unleasedError{root, "no lease of it by this peer stands"}
 	}
 	l.State = blocks.LeaseRevoked
 	done, err := n.declare(ctx, l, l.Expires) // until then an older lease could be offered again

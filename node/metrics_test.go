@@ -2,9 +2,11 @@ package node_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -82,6 +84,34 @@ func TestMetricsAreThoseOfTheList(t *testing.T) {
 				if l.GetName() != "version" && l.GetName() != "go" && l.GetName() != "topic" && l.GetName() != "part" && !strings.Contains(row[1], "`"+l.GetValue()+"`") {
 					t.Errorf("%s: %s=%s is not listed", name, l.GetName(), l.GetValue())
 				}
+			}
+		}
+	}
+}
+
+// What is shipped to watch a peer with asks for metrics and labels that there are.
+func TestMonitoringAsksForWhatThereIs(t *testing.T) {
+	list, err := os.ReadFile("../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := regexp.MustCompile(`cairn_[a-z_]+`)
+	suffix := regexp.MustCompile(`_bucket$`) // of a histogram
+	for _, file := range []string{"../docs/monitoring/grafana.json", "../docs/monitoring/alerts.yml"} {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(file, ".json") && !json.Valid(data) {
+			t.Errorf("%s is no JSON", file)
+		}
+		names := name.FindAllString(string(data), -1)
+		if len(names) == 0 {
+			t.Errorf("%s asks for nothing", file)
+		}
+		for _, n := range names {
+			if !strings.Contains(string(list), "| `"+suffix.ReplaceAllString(n, "")+"` |") {
+				t.Errorf("%s asks for %s, which there is not", file, n)
 			}
 		}
 	}

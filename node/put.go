@@ -155,7 +155,7 @@ func (n *Node) putDefaults(o blocks.PutOptions) (blocks.PutOptions, error) {
 	if o.Expires == 0 {
 		o.Expires = time.Duration(n.cfg.Replica.Expires)
 	}
-	if o.Expires < time.Minute || o.Expires > blocks.MaxLeaseTime {
+	if o.Expires < blocks.MinLeaseTime || o.Expires > blocks.MaxLeaseTime {
 		return o, fmt.Errorf("a lease of %s: want 1m to %s", o.Expires, Duration(blocks.MaxLeaseTime))
 	}
 	return o, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/blocks/disk"
@@ -141,6 +142,9 @@ func (h Home) Idle(f func(Disk) error) (err error) {
 		return err
 	}
 	st, err := disk.Open(h.Blocks(), disk.Config{ReadOnly: true})
+	if errors.Is(err, fs.ErrNotExist) {
+		return &HomeError{h.Data, "has no blocks yet: no daemon has run in it"}
+	}
 	if err != nil {
 		return fmt.Errorf("node: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/blocks/replica"
 	"github.com/ipfs/go-cid"
+	mh "github.com/multiformats/go-multihash"
 )
 
 // Where says of the block that path names what those answered who should have it, when
@@ -25,6 +26,9 @@ func (n *Node) Where(ctx context.Context, path string) (blocks.Where, error) {
 }
 
 func (n *Node) whereIs(ctx context.Context, c cid.Cid) (blocks.Where, error) {
+	if c.Prefix().MhType == mh.IDENTITY {
+		return blocks.Where{}, &blocks.PathError{Path: c.String(), Reason: "the CID of a block whose bytes are in the CID itself, which no peer keeps"}
+	}
 	size, err := n.store.Size(ctx, c.Hash())
 	if err != nil && !blocks.IsNotFound(err) {
 		n.log.Debug("size not known", "cid", c, "err", err)
@@ -93,6 +97,9 @@ func (n *Node) Restore(ctx context.Context, path string, tell func(blocks.Done))
 	all, err := n.everything(ctx, root)
 	if err != nil {
 		return blocks.Restored{}, fmt.Errorf("repair: %w", err)
+	}
+	if len(all) == 0 { // the root's bytes are in its CID
+		return blocks.Restored{Root: root}, nil
 	}
 	out, err := n.set.Restore(ctx, root, all, n.fetch, tell)
 	if err != nil {

@@ -22,6 +22,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/cairn-network/cairn/blocks"
@@ -117,6 +118,16 @@ type Fetcher struct {
 	flights flights
 	known   *standing
 	looking chan struct{} // a slot for each fresh lookup
+	trails  sync.Map      // of the searches that are on: string(multihash) → *trail
+}
+
+// Asked gives those who were asked so far for c, which is being looked for: the first
+// [blocks.MissPeers] of them. It answers from memory; what is not looked for has none.
+func (f *Fetcher) Asked(c cid.Cid) []peer.ID {
+	if t, ok := f.trails.Load(string(c.Hash())); ok {
+		return t.(*trail).first()
+	}
+	return nil
 }
 
 var _ blocks.Getter = (*Fetcher)(nil)
@@ -196,6 +207,8 @@ func (f *Fetcher) anywhere(ctx context.Context, c cid.Cid, s *session) (blocks.B
 // it so.
 func (f *Fetcher) remote(ctx context.Context, c cid.Cid, s *session) (blocks.Block, error) {
 	t := newTrail(c, f.self)
+	f.trails.Store(string(c.Hash()), t)
+	defer f.trails.CompareAndDelete(string(c.Hash()), t)
 	var failed error // of a peer that could not say whether it has c
 	for _, closest := range []func(context.Context, mh.Multihash) ([]peer.ID, error){f.near, f.afresh} {
 		near, err := closest(ctx, c.Hash())
@@ -223,7 +236,7 @@ func (f *Fetcher) remote(ctx context.Context, c cid.Cid, s *session) (blocks.Blo
 	if failed != nil {
 		return blocks.Block{}, fmt.Errorf("%s: asked %d peers: %w", c, t.count(), failed)
 	}
-	return blocks.Block{}, &blocks.MissError{CID: c, Asked: t.count()}
+	return blocks.Block{}, &blocks.MissError{CID: c, Asked: t.count(), Peers: t.first()}
 }
 
 // near are the closest members, as far as is known.
@@ -319,7 +332,7 @@ func (f *Fetcher) first(ctx context.Context, ps []peer.ID, c cid.Cid, s *session
 
 // firstFrom is first, and says who gave the answer.
 func (f *Fetcher) firstFrom(ctx context.Context, ps []peer.ID, c cid.Cid, s *session, t *trail) (blocks.Block, peer.ID, error) {
-	t.asked = append(t.asked, ps...)
+	t.ask(ps)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	type answer struct {

@@ -3,6 +3,7 @@ package fetch_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -82,7 +83,7 @@ func TestWhyNot(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, err := fetch.New("me", new(blockstest.Mem), near{"a", "me", "b"}, tt.peers, fetch.Config{}).Get(t.Context(), x.Cid())
 			var miss *blocks.MissError
-			if blocks.IsNotFound(err) != tt.notFound || errors.As(err, &miss) != tt.notFound || tt.notFound && miss.Asked != 2 {
+			if blocks.IsNotFound(err) != tt.notFound || errors.As(err, &miss) != tt.notFound || tt.notFound && (miss.Asked != 2 || !slices.Equal(slices.Sorted(slices.Values(miss.Peers)), []peer.ID{"a", "b"})) {
 				t.Errorf("err = %v", err)
 			}
 		})
@@ -94,11 +95,19 @@ func TestSilenceEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := fetch.New("me", new(blockstest.Mem), near{"a", "b"}, says{"a": sleeper, "b": sleeper}, fetch.Config{Timeout: 20 * time.Second})
 		t0 := time.Now()
+		var asked []peer.ID
+		time.AfterFunc(10*time.Second, func() { asked = f.Asked(x.Cid()) })
 		if _, err := f.Get(t.Context(), x.Cid()); !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatalf("err = %v", err)
 		}
 		if d := time.Since(t0); d != 20*time.Second {
 			t.Errorf("took %v", d)
+		}
+		if slices.Sort(asked); !slices.Equal(asked, []peer.ID{"a", "b"}) {
+			t.Errorf("half way %v are said to be asked, want both", asked)
+		}
+		if now := f.Asked(x.Cid()); now != nil {
+			t.Errorf("%v are asked for what nobody looks for any more", now)
 		}
 	})
 }

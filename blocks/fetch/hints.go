@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/dht/keyspace"
@@ -36,6 +37,8 @@ type trail struct {
 	lack   []peer.ID       // answered that they have not got it
 	named  []peer.AddrInfo // by those, and not asked
 	follow int             // hints that may still be followed
+
+	told atomic.Pointer[[]peer.ID] // the first of asked, for others to read
 }
 
 func newTrail(c cid.Cid, self peer.ID) *trail {
@@ -44,6 +47,21 @@ func newTrail(c cid.Cid, self peer.ID) *trail {
 
 // count is how many peers were asked.
 func (t *trail) count() int { return len(t.asked) - 1 }
+
+// ask notes who is asked next.
+func (t *trail) ask(ps []peer.ID) {
+	t.asked = append(t.asked, ps...)
+	first := slices.Clone(t.asked[1:min(len(t.asked), 1+blocks.MissPeers)])
+	t.told.Store(&first)
+}
+
+// first gives the first of those who were asked. It may be called by anybody at any time.
+func (t *trail) first() []peer.ID {
+	if ps := t.told.Load(); ps != nil {
+		return *ps
+	}
+	return nil
+}
 
 // missed notes that p has not got the block, and whom it names.
 func (t *trail) missed(p peer.ID, err error) {

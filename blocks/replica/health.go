@@ -89,6 +89,9 @@ func (s *Set) Health(ctx context.Context, root cid.Cid, bs []Sized, g blocks.Get
 		}
 	}
 	h.Mean = float64(sum) / float64(max(len(bs), 1))
+	if len(bs) == 0 { // the root's bytes are in its CID
+		h.Min, h.Mean = r, float64(r)
+	}
 	h.Holders = slices.AppendSeq(h.Holders, maps.Keys(holders))
 	slices.Sort(h.Holders)
 	h.Repairs = slices.Sorted(maps.Keys(repairs))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"time"
 
@@ -79,6 +80,7 @@ func (s *Set) repairing(ctx context.Context) error {
 
 // resume queues the placements whose journal is open.
 func (s *Set) resume(ctx context.Context) error {
+	open := map[blocks.LeaseID]bool{}
 	for pin, err := range s.ledger.Pins(ctx) {
 		if err != nil {
 			return fmt.Errorf("replica: journal: %w", err)
@@ -86,6 +88,7 @@ func (s *Set) resume(ctx context.Context) error {
 		if !pin.Pending {
 			continue
 		}
+		open[pin.Lease] = true
 		h, ls := pin.Root.Hash(), []blocks.Lease(nil)
 		if ls, err = s.ledger.Leases(ctx, h); err != nil {
 			return fmt.Errorf("replica: journal: %w", err)
@@ -96,6 +99,9 @@ func (s *Set) resume(ctx context.Context) error {
 			}
 		}
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.rested, func(id blocks.LeaseID, _ *blocks.Job) bool { return !open[id] })
 	return nil
 }
 

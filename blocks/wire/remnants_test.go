@@ -90,11 +90,18 @@ func TestACutOfferGoesOnWhereItWasCut(t *testing.T) {
 			if n := int(counts.Brought(Put) + counts.Cut()); n < sum || n >= sum+1+len(cuts)*remnantLeast {
 				rt.Errorf("%d bytes were brought after %d cuts, of which %d in vain; there are %d", n, len(cuts), counts.Cut(), sum)
 			}
-			if len(sv.remnants.all) > 0 || sv.room.free != globalCredit {
-				rt.Errorf("%d beginnings left, %d bytes reserved", len(sv.remnants.all), globalCredit-sv.room.free)
+			if beginnings(sv) > 0 || sv.room.free != globalCredit {
+				rt.Errorf("%d beginnings left, %d bytes reserved", beginnings(sv), globalCredit-sv.room.free)
 			}
 		})
 	})
+}
+
+// beginnings is how many are kept.
+func beginnings(sv *service) int {
+	sv.remnants.mu.Lock()
+	defer sv.remnants.mu.Unlock()
+	return len(sv.remnants.all)
 }
 
 // The beginning of a block is gone on with by nobody but its bringer, and not for ever.
@@ -111,12 +118,12 @@ func TestABeginningIsItsBringersAndGoes(t *testing.T) {
 		}
 		begin("one")
 		begin("two")
-		if len(sv.remnants.all) != 2 {
-			t.Errorf("%d beginnings of two bringers", len(sv.remnants.all))
+		if beginnings(sv) != 2 {
+			t.Errorf("%d beginnings of two bringers", beginnings(sv))
 		}
 		time.Sleep(remnantTime + time.Second)
-		if len(sv.remnants.all) != 0 || counts.Cut() < 900<<10 {
-			t.Errorf("%d beginnings later, %d bytes in vain", len(sv.remnants.all), counts.Cut())
+		if beginnings(sv) != 0 || counts.Cut() < 900<<10 {
+			t.Errorf("%d beginnings later, %d bytes in vain", beginnings(sv), counts.Cut())
 		}
 		if err := offerCut(sv, "one", bs, whole); err != nil || counts.Brought(Put) != 1<<20 {
 			t.Errorf("%d bytes brought, %v", counts.Brought(Put), err)

@@ -184,7 +184,7 @@ func faces(n *node.Node, srv *web.Server, home node.Home, cfg node.Config, door 
 	gatewayFace = web.Gateway(n.BlockService(), web.GatewayConfig{
 		Hosts: cfg.Gateway.Hosts, Subdomains: cfg.Gateway.Subdomains, Sites: cfg.Gateway.Sites, Proxies: cfg.Gateway.TrustedProxies(),
 		Names: n.NameSystem(), Records: n.NameRecords(), Routing: n.Routing(), Metrics: reg, FirstByte: n.FirstByte,
-		Denied: n.Denied, DeniedPath: n.DeniedPath, Copies: n.Copies,
+		Denied: n.Denied, DeniedPath: n.DeniedPath, Copies: n.Copies, Asked: n.Asked,
 		Caught: func(v any) { n.Caught(node.PartGateway); log.With("part", "web").Error("request panicked", "panic", v) },
 	})
 	shown := &face{n, srv.APIURL(), srv.GatewayURL()}

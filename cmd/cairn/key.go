@@ -110,6 +110,9 @@ reads it can publish under the key's name.`,
 			if file == "" {
 				return usagef("%s: want -o and a file", cmd.CommandPath())
 			}
+			if _, err := os.Lstat(file); err == nil { // it may be the only copy of another key
+				return usagef("key export: %s is there already, and is not written over", printable(file))
+			}
 			return p.talk(cmd.Context(), func(ctx context.Context, _ *watch, c *client.Client) error {
 				pem, err := c.GiveKey(ctx, args[0])
 				if err != nil {

@@ -107,7 +107,7 @@ func lifetime(text string) (time.Duration, error) {
 		return 0, nil
 	}
 	var d node.Duration
-	if err := d.UnmarshalText([]byte(text)); err != nil || time.Duration(d) < time.Minute || time.Duration(d) > blocks.MaxLeaseTime {
+	if err := d.UnmarshalText([]byte(text)); err != nil || time.Duration(d) < blocks.MinLeaseTime || time.Duration(d) > blocks.MaxLeaseTime {
 		return 0, usagef("--expires %s: want a time such as 36h or 180d, from 1m to 400d", text)
 	}
 	return time.Duration(d), nil

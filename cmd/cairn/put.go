@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/cairn-network/cairn/blocks"
-	"github.com/cairn-network/cairn/node"
 	"github.com/cairn-network/cairn/web/api"
 	"github.com/cairn-network/cairn/web/api/client"
 	"github.com/spf13/cobra"
@@ -129,12 +128,8 @@ func (o *putFlags) parse(args []string) (err error) {
 	if o.Fanout < 0 || o.Fanout > blocks.MaxReplicas {
 		return usagef("--fanout %d: want 1 to %d", o.Fanout, blocks.MaxReplicas)
 	}
-	if o.expires != "" {
-		var d node.Duration
-		if err := d.UnmarshalText([]byte(o.expires)); err != nil || d <= 0 {
-			return usagef("--expires %s: want a time such as 36h or 180d", o.expires)
-		}
-		o.Expires = time.Duration(d)
+	if o.Expires, err = lifetime(o.expires); err != nil {
+		return err
 	}
 	if o.Name != "" && len(args) > 1 {
 		return usagef("--name: want one file, got %d", len(args))

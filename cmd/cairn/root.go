@@ -85,10 +85,44 @@ their CID; 130 interrupted. Any other is a failure.`,
 	root.AddCommand(p.lsCmd(), p.statCmd(), p.rmCmd(), p.pinCmd(), p.leaseCmd(), p.withdrawCmd(), p.repoCmd(), p.benchCmd(), p.jobsCmd())
 	root.AddCommand(p.dagCmd(), p.blockCmd(), p.cidCmd())
 	root.AddCommand(p.keyCmd(), p.nameCmd())
+	root.SetHelpCommand(helpCmd(root))
 	if err := p.complete(root); err != nil {
 		panic("cairn: " + err.Error()) // two completions of one flag
 	}
 	return root
+}
+
+// helpCmd is cobra's, but for a command that does not exist, which is an error.
+func helpCmd(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Help about any command",
+		Args:  cobra.ArbitraryArgs,
+		RunE: func(_ *cobra.Command, args []string) error {
+			c, rest, err := root.Find(args)
+			if err != nil {
+				return usagef("%s", err)
+			}
+			if len(rest) > 0 {
+				return group(c, rest)
+			}
+			c.InitDefaultHelpFlag()
+			return c.Help()
+		},
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			c, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			var names []cobra.Completion
+			for _, sub := range c.Commands() {
+				if sub.IsAvailableCommand() {
+					names = append(names, cobra.CompletionWithDesc(sub.Name(), sub.Short))
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+	}
 }
 
 // group runs a command that only has subcommands.

@@ -80,8 +80,8 @@ func (s *server) link(w http.ResponseWriter, r *http.Request) {
 func (s *server) setLink(w http.ResponseWriter, r *http.Request) {
 	p := query(r, "latency", "jitter", "rate")
 	want := Link{
-		Latency: blocks.Seconds(p.duration("latency", maxDelay)),
-		Jitter:  blocks.Seconds(p.duration("jitter", maxDelay)),
+		Latency: blocks.Seconds(p.duration("latency", 0, maxDelay)),
+		Jitter:  blocks.Seconds(p.duration("jitter", 0, maxDelay)),
 		Rate:    int64(p.number("rate", 1, maxRate)),
 	}
 	if p.err != nil {

@@ -43,7 +43,7 @@ func (s *server) leases(w http.ResponseWriter, r *http.Request) {
 
 func (s *server) renew(w http.ResponseWriter, r *http.Request) {
 	p := query(r, "path", "expires")
-	path, expires := p.path(), p.duration("expires", blocks.MaxLeaseTime)
+	path, expires := p.path(), p.duration("expires", blocks.MinLeaseTime, blocks.MaxLeaseTime)
 	if expires != 0 && expires < time.Minute {
 		p.bad("expires", "want at least 1m")
 	}

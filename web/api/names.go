@@ -151,7 +151,7 @@ func (s *server) giveKey(w http.ResponseWriter, r *http.Request) {
 func (s *server) publish(w http.ResponseWriter, r *http.Request) {
 	p := query(r, "path", "key", "lifetime", "ttl")
 	path, key := p.path(), p.label("key")
-	o := blocks.NameOptions{Lifetime: p.duration("lifetime", blocks.MaxLeaseTime), TTL: p.duration("ttl", blocks.MaxLeaseTime)}
+	o := blocks.NameOptions{Lifetime: p.duration("lifetime", blocks.MinLeaseTime, blocks.MaxLeaseTime), TTL: p.duration("ttl", 0, blocks.MaxLeaseTime)}
 	if o.Lifetime != 0 && o.Lifetime < time.Minute {
 		p.bad("lifetime", "want at least 1m")
 	}

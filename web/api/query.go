@@ -93,14 +93,18 @@ func (p *params) bytes(name string) int64 {
 	return n
 }
 
-func (p *params) duration(name string, most time.Duration) time.Duration {
+func (p *params) duration(name string, least, most time.Duration) time.Duration {
 	v := p.q.Get(name)
 	if v == "" {
 		return 0
 	}
 	d, err := time.ParseDuration(v)
-	if err != nil || d <= 0 || d > most {
-		p.bad(name, fmt.Sprintf("want a duration as 720h, at most %s", most))
+	if err != nil || d <= 0 || d < least || d > most {
+		want := fmt.Sprintf("want a duration as 720h, at most %s", most)
+		if least > 0 {
+			want += fmt.Sprintf(" and at least %s", least)
+		}
+		p.bad(name, want)
 	}
 	return d
 }
@@ -124,7 +128,7 @@ func (p *params) options() blocks.PutOptions {
 		Name:     p.label("name"),
 		Replicas: p.number("replicas", 1, blocks.MaxReplicas),
 		Fanout:   p.number("fanout", 1, blocks.MaxReplicas),
-		Expires:  p.duration("expires", blocks.MaxLeaseTime),
+		Expires:  p.duration("expires", blocks.MinLeaseTime, blocks.MaxLeaseTime),
 		Announce: p.flag("announce", false),
 		NoPlace:  !p.flag("place", true),
 	}

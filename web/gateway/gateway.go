@@ -10,6 +10,7 @@ import (
 	boxo "github.com/ipfs/boxo/gateway"
 	"github.com/ipfs/boxo/namesys"
 	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/routing"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -42,6 +43,9 @@ type Config struct {
 	// memory, at once. nil, or false: nothing is said.
 	Copies func(c cid.Cid) (n int, known bool)
 
+	// Asked says who is being asked for c now. It answers from memory, at once. nil: nothing is said.
+	Asked func(c cid.Cid) []peer.ID
+
 	Metrics prometheus.Registerer // nil: they are counted for nobody
 
 	// Retrieval is how long the next byte may take, the first one included: then
@@ -65,6 +69,9 @@ func (c Config) withDefaults() Config {
 	c.MaxRequests = cmp.Or(c.MaxRequests, boxo.DefaultMaxConcurrentRequests)
 	c.MaxBlocks = cmp.Or(c.MaxBlocks, 1_000_000)
 	c.Memory = cmp.Or(c.Memory, 128<<20)
+	if c.Asked == nil {
+		c.Asked = func(cid.Cid) []peer.ID { return nil }
+	}
 	if c.Denied == nil {
 		c.Denied = func(cid.Cid) bool { return false }
 	}
@@ -85,6 +92,7 @@ func (c Config) withDefaults() Config {
 
 // New makes the gateway over bs.
 func New(bs blockservice.BlockService, cfg Config) http.Handler {
+	ownListing()
 	cfg = cfg.withDefaults()
 	with := boxo.Config{
 		DeserializedResponses: true,

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -338,8 +339,9 @@ func TestAFileNameChangesNoType(t *testing.T) {
 
 // A block that nobody has is named, with how many were asked, as whoever asks reads it best.
 func TestAnErrorNamesTheMissingBlock(t *testing.T) {
+	who := []peer.ID{"one", "two"}
 	bs := service(t, func(_ context.Context, c cid.Cid) (block.Block, error) {
-		return nil, &blocks.MissError{CID: c, Asked: 7}
+		return nil, &blocks.MissError{CID: c, Asked: 7, Peers: who}
 	})
 	root := dir(t, bs, false, map[string]string{"a.txt": "gone"})
 	lost := merkledag.NewRawNode([]byte("gone")).Cid()
@@ -348,7 +350,7 @@ func TestAnErrorNamesTheMissingBlock(t *testing.T) {
 	for _, query := range []string{"", "?format=raw", "?format=car&dag-scope=block"} {
 		at := "/ipfs/" + root.String() + "/a.txt" + query
 		res, body := ask(t, srv, "GET", at, func(r *http.Request) { r.Header.Set("Accept", "text/html") })
-		if res.StatusCode != 404 || !strings.Contains(body, lost.String()) || !strings.Contains(body, "<dd>7</dd>") || res.Header.Get("Cache-Control") != "no-store" || res.Header.Get("Etag") != "" {
+		if res.StatusCode != 404 || !strings.Contains(body, lost.String()) || !strings.Contains(body, "<dd>7</dd>") || !strings.Contains(body, "<dd><code>"+who[1].String()+"</code></dd>") || res.Header.Get("Cache-Control") != "no-store" || res.Header.Get("Etag") != "" {
 			t.Errorf("%s: %d %v %s", query, res.StatusCode, res.Header, body)
 		}
 	}
@@ -356,18 +358,24 @@ func TestAnErrorNamesTheMissingBlock(t *testing.T) {
 	var said struct {
 		Status, Asked int
 		Missing       string
+		Peers         []string
 	}
-	if err := json.Unmarshal([]byte(body), &said); err != nil || res.Header.Get("Content-Type") != "application/problem+json" || said.Status != 404 || said.Asked != 7 || said.Missing != lost.String() {
+	if err := json.Unmarshal([]byte(body), &said); err != nil || res.Header.Get("Content-Type") != "application/problem+json" || said.Status != 404 || said.Asked != 7 || said.Missing != lost.String() || !slices.Equal(said.Peers, []string{who[0].String(), who[1].String()}) {
 		t.Errorf("%d %s %v", res.StatusCode, body, err)
 	}
 }
 
-// A search that brings nothing names what it was for.
+// A search that brings nothing names what it was for, and who is being asked.
 func TestALateAnswerNamesTheBlock(t *testing.T) {
 	bs := service(t, func(ctx context.Context, _ cid.Cid) (block.Block, error) { <-ctx.Done(); return nil, ctx.Err() })
-	srv := serve(t, bs, gateway.Config{Retrieval: 50 * time.Millisecond})
-	c := blocks.New(cid.Raw, []byte("late")).Cid()
-	if res, body := ask(t, srv, "GET", "/ipfs/"+c.String(), nil); res.StatusCode != 504 || !strings.Contains(body, c.String()) {
+	c, slow := blocks.New(cid.Raw, []byte("late")).Cid(), peer.ID("slow")
+	srv := serve(t, bs, gateway.Config{Retrieval: 50 * time.Millisecond, Asked: func(of cid.Cid) []peer.ID {
+		if of != c {
+			return nil
+		}
+		return []peer.ID{slow}
+	}})
+	if res, body := ask(t, srv, "GET", "/ipfs/"+c.String(), nil); res.StatusCode != 504 || !strings.Contains(body, c.String()) || !strings.Contains(body, "asked: "+slow.String()) {
 		t.Errorf("%d %q", res.StatusCode, body)
 	}
 }

@@ -149,7 +149,7 @@ func shown(name string) string {
 }
 
 // onward is what is put at the end of a page that is followed by another.
-var onward = template.Must(template.New("").Parse(`<p class="next" style="padding:1em"><a rel="next" href="{{.}}">The entries after these</a></p>`))
+var onward = template.Must(template.New("").Parse(`<p class="next"><a rel="next" href="{{.}}">The entries after these</a></p>`))
 
 // withNext is b, a piece of a page, with a link to the next one before the end of its body.
 func withNext(b []byte, last string) []byte {

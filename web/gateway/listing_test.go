@@ -176,7 +176,7 @@ func TestNoNameLeadsOutOfItsDirectory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, list, _ := strings.Cut(body, `<div class="grid dir">`)
+	_, list, _ := strings.Cut(body, "<tbody>")
 	in := 0
 	for _, m := range regexp.MustCompile(`href="([^"]*)"`).FindAllStringSubmatch(list, -1) {
 		to, err := from.Parse(html.UnescapeString(m[1]))

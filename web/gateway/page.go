@@ -3,9 +3,10 @@ package gateway
 import (
 	"encoding/json"
 	"fmt"
-	"html/template"
 	"net/http"
 	"strings"
+
+	"github.com/libp2p/go-libp2p/core/peer"
 )
 
 // forget drops what was said of content that is not sent after all: no cache may
@@ -19,22 +20,16 @@ func forget(h http.Header) {
 
 // trouble is a failure as it is written in JSON.
 type trouble struct {
-	Status  int    `json:"status"`
-	Title   string `json:"title"`
-	Detail  string `json:"detail"`
-	Missing string `json:"missing,omitempty"` // the block that could not be had
-	Asked   *int   `json:"asked,omitempty"`   // peers that were asked for it
+	Status  int       `json:"status"`
+	Title   string    `json:"title"`
+	Detail  string    `json:"detail"`
+	Missing string    `json:"missing,omitempty"` // the block that could not be had
+	Asked   *int      `json:"asked,omitempty"`   // peers that were asked for it
+	Peers   []peer.ID `json:"peers,omitempty"`   // the first of those
 }
 
-var page = template.Must(template.New("").Parse(`<!DOCTYPE html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{{.Status}} {{.Title}}</title>
-<body style="font:16px/1.5 system-ui;max-width:44em;margin:3em auto;padding:0 1em;overflow-wrap:anywhere">
-<h1>{{.Status}} {{.Title}}</h1>
-<p>{{.Detail}}</p>
-{{with .Missing}}<dl><dt>Missing block</dt><dd><code>{{.}}</code></dd>
-{{with $.Asked}}<dt>Peers that were asked</dt><dd>{{.}}</dd>{{end}}</dl>{{end}}
-</body></html>
-`))
+// More says whether others were asked besides those who are named.
+func (t trouble) More() bool { return t.Asked != nil && *t.Asked > len(t.Peers) }
 
 // say answers r with f: as a page, as JSON or as text, whichever it accepts.
 func say(w http.ResponseWriter, r *http.Request, f *failure) {
@@ -46,6 +41,7 @@ func say(w http.ResponseWriter, r *http.Request, f *failure) {
 		if f.asked >= 0 {
 			t.Asked = &f.asked
 		}
+		t.Peers = f.peers
 	}
 	accept := r.Header.Get("Accept")
 	switch {
@@ -64,6 +60,9 @@ func say(w http.ResponseWriter, r *http.Request, f *failure) {
 		}
 		if t.Asked != nil {
 			text += fmt.Sprintf("\npeers that were asked: %d", *t.Asked)
+		}
+		for _, p := range t.Peers {
+			text += fmt.Sprintf("\nasked: %s", p)
 		}
 		http.Error(w, text, f.status)
 	}

@@ -9,16 +9,18 @@ import (
 	"github.com/cairn-network/cairn/blocks"
 	boxo "github.com/ipfs/boxo/gateway"
 	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/peer"
 )
 
 // request is what is known of one request below the handler that serves it: how
 // much it may still read, and why it could not be answered.
 type request struct {
-	local  bool   // nothing is looked for in the network
-	method string // GET, HEAD, OPTIONS
-	slash  bool   // the path ends as that of a directory
-	path   string // what was asked for, as the URL has it
-	after  string // the last entry of the page of a directory before; "": this is the first
+	local  bool                    // nothing is looked for in the network
+	method string                  // GET, HEAD, OPTIONS
+	slash  bool                    // the path ends as that of a directory
+	path   string                  // what was asked for, as the URL has it
+	who    func(cid.Cid) []peer.ID // are asked now
+	after  string                  // the last entry of the page of a directory before; "": this is the first
 
 	mu      sync.Mutex
 	left    int           // guarded by mu: blocks that may still be read
@@ -32,8 +34,9 @@ type request struct {
 type failure struct {
 	status  int
 	why     string
-	missing cid.Cid // the block that could not be had, or Undef
-	asked   int     // peers that were asked for it; less than 0 is unknown
+	missing cid.Cid   // the block that could not be had, or Undef
+	asked   int       // peers that were asked for it; less than 0 is unknown
+	peers   []peer.ID // the first of those
 }
 
 func (f *failure) Error() string { return f.why }
@@ -148,7 +151,9 @@ func (r *request) late() *failure {
 	defer r.mu.Unlock()
 	f := &failure{status: http.StatusGatewayTimeout, why: "not found in time: nobody who was asked has sent it", missing: r.seeking, asked: -1}
 	if r.failed != nil && r.failed.missing.Defined() {
-		f.missing, f.asked = r.failed.missing, r.failed.asked
+		f.missing, f.asked, f.peers = r.failed.missing, r.failed.asked, r.failed.peers
+	} else if f.missing.Defined() {
+		f.peers = r.who(f.missing)
 	}
 	return f
 }
@@ -157,10 +162,10 @@ func (r *request) late() *failure {
 func (r *request) missed(c cid.Cid, err error) {
 	f := &failure{status: http.StatusNotFound, why: err.Error(), missing: c, asked: -1}
 	if miss, ok := errors.AsType[*blocks.MissError](err); ok {
-		f.missing, f.asked = miss.CID, miss.Asked
+		f.missing, f.asked, f.peers = miss.CID, miss.Asked, miss.Peers
 	}
 	if r.local {
-		f.why, f.asked = c.String()+" is not here, and only what is here was asked for", 0
+		f.why, f.asked, f.peers = c.String()+" is not here, and only what is here was asked for", 0, nil
 	}
 	_ = r.fail(f)
 }

@@ -135,11 +135,11 @@ func (s *Server) namePublish(c *call) error {
 	if key == "" {
 		key = "self"
 	}
-	root, err := c.root(p) // what leads nowhere is not published
-	if err != nil {
-		return err
+	if c.opts.Get("resolve") != "false" {
+		if _, err := c.root(p); err != nil { // what leads nowhere is not published
+			return err
+		}
 	}
-	p = "/ipfs/" + root.String()
 	var o blocks.NameOptions
 	for name, to := range map[string]*time.Duration{"lifetime": &o.Lifetime, "ttl": &o.TTL} {
 		if text := c.opts.Get(name); text != "" {
@@ -152,7 +152,7 @@ func (s *Server) namePublish(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.reply(struct{ Name, Value string }{done.Name, p})
+	return c.reply(struct{ Name, Value string }{done.Name, done.Value})
 }
 
 func (s *Server) nameResolve(c *call) error {

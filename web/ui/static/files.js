@@ -3,6 +3,7 @@ import { files, announce, put, putFolders, forget } from "./upload.js";
 import { Preview, link } from "./preview.js";
 import { Tray } from "./tray.js";
 import { here } from "./browse.js";
+import { Pins, others } from "./pins.js";
 
 export function Chip({ copies, target, goal }) {
   const state = copies === 0 ? "bad" : copies >= (goal ?? target) ? "good" : "some";
@@ -32,6 +33,7 @@ function Row({ f }) {
 
 function Kept() {
   const [most, show] = useState(50), list = files.value;
+  if (list.length === 0 && others.value.length > 0) return html`<div class="empty"><p>The list of this browser is empty.</p></div>`;
   if (list.length === 0) return html`<div class="empty"><p>Nothing yet. A file you put is cut into blocks, and each block is copied to the peers whose keys are closest to its own. From then on it outlives this peer.</p>
     <p>You get a CID for it: whoever has that can get the file from any peer.</p></div>`;
   return html`<ul class="plain">${list.slice(0, most).map((f) => html`<${Row} key=${f.cid} f=${f} />`)}</ul>
@@ -58,5 +60,6 @@ export function Files() {
     </section>
     <${Hint} />
     <${Tray} />
-    <section aria-labelledby="put"><h2 id="put">Your files</h2><${Kept} /></section>`;
+    <section aria-labelledby="put"><h2 id="put">Your files</h2><${Kept} /></section>
+    <${Pins} />`;
 }

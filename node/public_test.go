@@ -56,6 +56,14 @@ func TestThePublicDHTIsAskedAndToldIfItsOwnerWants(t *testing.T) {
 					}
 				}
 			}
+			for _, d := range dhts { // a connection is noted once identify is through
+				for d.RoutingTable().Size() == 0 {
+					if ctx.Err() != nil {
+						t.Fatal("the three do not know each other")
+					}
+					time.Sleep(5 * time.Millisecond)
+				}
+			}
 			theirs := new(blockstest.Mem)
 			swap := fetch.NewBitswap(hosts[2], theirs, fetch.BitswapConfig{})
 			t.Cleanup(func() { _ = swap.Close() })

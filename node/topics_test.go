@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,31 +58,46 @@ func TestPeersHearEachOtherOnATopic(t *testing.T) {
 
 // tryst is a DHT of those who listen, of whom none is connected at first.
 type tryst struct {
-	onRecord  []peer.ID
-	met       map[peer.ID]bool
-	provided  int
 	unreached peer.ID
+
+	mu       sync.Mutex
+	onRecord []peer.ID        // guarded by mu
+	met      map[peer.ID]bool // guarded by mu
+	provided int              // guarded by mu
+}
+
+// seen is who was met so far, and how many records were left.
+func (w *tryst) seen() (met map[peer.ID]bool, provided int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.met), w.provided
 }
 
 func (w *tryst) meeting() *node.Meeting {
 	return node.NewMeeting(
 		func(context.Context, mh.Multihash) error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
 			if w.provided++; w.provided == 1 {
 				return errors.New("nobody is known yet")
 			}
 			return nil
 		},
 		func(_ context.Context, _ mh.Multihash, n int) ([]peer.ID, error) {
-			return w.onRecord[:min(n, len(w.onRecord))], nil
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return slices.Clone(w.onRecord[:min(n, len(w.onRecord))]), nil
 		},
 		func(_ context.Context, p peer.ID) error {
 			if p == w.unreached {
 				return errors.New("gone")
 			}
+			w.mu.Lock()
+			defer w.mu.Unlock()
 			w.met[p] = true
 			return nil
 		},
-		func() int { return len(w.met) },
+		func() int { met, _ := w.seen(); return len(met) },
 	)
 }
 
@@ -90,19 +108,21 @@ func TestThoseWhoListenMeetByTheirRecords(t *testing.T) {
 		done := make(chan struct{})
 		go func() { defer close(done); w.meeting().Run(ctx) }()
 		synctest.Wait()
-		if len(w.met) != 0 || w.provided != 1 {
-			t.Errorf("met %v, %d records", w.met, w.provided)
+		if met, provided := w.seen(); len(met) != 0 || provided != 1 {
+			t.Errorf("met %v, %d records", met, provided)
 		}
+		w.mu.Lock()
 		for i := range 20 {
 			w.onRecord = append(w.onRecord, peer.ID(fmt.Sprint("p", i)))
 		}
+		w.mu.Unlock()
 		time.Sleep(61 * time.Second)
-		if len(w.met) != 6 || w.met["p0"] || w.provided != 2 {
-			t.Errorf("met %v, %d records: want six, and no more", w.met, w.provided)
+		if met, provided := w.seen(); len(met) != 6 || met["p0"] || provided != 2 {
+			t.Errorf("met %v, %d records: want six, and no more", met, provided)
 		}
 		time.Sleep(30 * time.Hour)
-		if w.provided < 3 || w.provided > 5 {
-			t.Errorf("%d records in thirty hours", w.provided)
+		if _, provided := w.seen(); provided < 3 || provided > 5 {
+			t.Errorf("%d records in thirty hours", provided)
 		}
 		cancel()
 		<-done

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/cairn-network/cairn/blocks/blockstest"
 	"github.com/cairn-network/cairn/node/nodetest"
 	"github.com/ipfs/go-cid"
+	mh "github.com/multiformats/go-multihash"
 )
 
 // Where tells who has a block, who lost it, and who is away; why names the worst block;
@@ -149,6 +151,33 @@ func TestWhereTellsWhoIsSilent(t *testing.T) {
 		}
 		if at.Copies != len(holders)-1 {
 			t.Errorf("%d copies, want %d: %+v", at.Copies, len(holders)-1, at.Answers)
+		}
+	})
+}
+
+// What is in its CID has no block that somebody could lose, and is whole without anybody;
+// a block that is asked for by itself has a clear answer.
+func TestWhatIsInItsCIDNeedsNoCopies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, w := t.Context(), nodetest.New(t, 3, nodetest.Config())
+		sum, err := mh.Sum([]byte("all of it"), mh.IDENTITY, -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := cid.NewCidV1(cid.Raw, sum).String()
+		n := w.Nodes[0]
+		if h, err := n.Health(ctx, path, false); err != nil || !h.Good() || h.Blocks != 0 || !strings.Contains(h.Sentence(), "in the CID itself") {
+			t.Errorf("health %+v, %v", h, err)
+		}
+		if why, err := n.Why(ctx, path); err != nil || !why.Whole || why.Worst != nil {
+			t.Errorf("why %+v, %v", why, err)
+		}
+		if out, err := n.Restore(ctx, path, func(blocks.Done) {}); err != nil || out.Copies != 0 || out.Lacking != 0 {
+			t.Errorf("restored %+v, %v", out, err)
+		}
+		var bad *blocks.PathError
+		if _, err := n.Where(ctx, path); !errors.As(err, &bad) || !strings.Contains(err.Error(), "in the CID itself") {
+			t.Errorf("where: %v", err)
 		}
 	})
 }

@@ -216,7 +216,7 @@ func (f *Fetcher) remote(ctx context.Context, c cid.Cid, s *session) (blocks.Blo
 			if ctx.Err() != nil {
 				return blocks.Block{}, fmt.Errorf("%s: %w", c, ctx.Err())
 			}
-			return blocks.Block{}, errors.Join(&blocks.MissError{CID: c}, err)
+			return blocks.Block{}, fmt.Errorf("%w: %w", &blocks.MissError{CID: c}, err)
 		}
 		b, err := f.round(ctx, without(append(s.sources(), near...), t.asked), c, s, t)
 		if err == nil {

@@ -31,5 +31,5 @@ export function Pins() {
   return html`<section aria-labelledby="pinned"><h2 id="pinned">Also pinned on this peer</h2>
     <ul class="plain">${list.slice(0, most).map((p) => html`<${Pin} key=${p.cid} p=${p} />`)}</ul>
     ${list.length > most && html`<p><button onClick=${() => show(most + 200)}>Show more of ${list.length}</button></p>`}
-    <p class="dim">Put or pinned from a terminal, another browser or another program.</p></section>`;
+    <p class="dim">What this peer keeps and the list above has not: put from a terminal, another browser or program, or taken off that list.</p></section>`;
 }

@@ -20,6 +20,9 @@ import (
 
 // What was unpinned or merely read goes; what is pinned, and what is held for others, stays.
 func TestACollectionKeepsWhatSomebodyWants(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIP: the race detector makes minutes of it; make test runs it")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		ctx, w := t.Context(), nodetest.New(t, 7, nodetest.Config())
 		put := func(i int, seed uint64, o blocks.PutOptions) string {

@@ -85,6 +85,9 @@ func TestALeaseIsRenewedWhileItsPublisherLives(t *testing.T) {
 // A lease that is withdrawn is over at its holders, at once or at their next look; what
 // it held can be collected there, and not before; an old lease brings nothing back.
 func TestWhatIsWithdrawnMayBeForgotten(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIP: the race detector makes minutes of it; make test runs it")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		cfg := nodetest.Config()
 		cfg.Replica.R = 3

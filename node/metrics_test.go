@@ -175,6 +175,9 @@ func TestMetricsTellTheTruth(t *testing.T) {
 
 // What repair gives is counted where it is given, and nothing is without repair.
 func TestRepairIsCounted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIP: the race detector makes minutes of it; make test runs it")
+	}
 	for _, repair := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
 			cfg := nodetest.Config()

@@ -174,6 +174,22 @@ func (g guard) trusted(remote string) bool {
 	return false
 }
 
+// asIs reports whether the bytes of one block are asked for, and none of what they mean:
+// no path through it, no page that shows it, and nothing that is made of what it links to.
+func asIs(r *http.Request) bool {
+	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
+	if len(parts) != 2 || parts[0] != "ipfs" {
+		return false
+	}
+	asked := r.URL.Query().Get("format") + " " + strings.Join(r.Header.Values("Accept"), " ")
+	for _, form := range []string{"html", "car", "tar", "ipns"} {
+		if strings.Contains(asked, form) {
+			return false
+		}
+	}
+	return strings.Contains(asked, "raw") || strings.Contains(asked, "cbor") || strings.Contains(asked, "json") // else it is decoded to see what it is
+}
+
 // localOnly reports whether r asks for what is here and nothing else.
 func localOnly(r *http.Request) bool {
 	for _, line := range r.Header.Values("Cache-Control") {

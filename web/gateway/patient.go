@@ -55,7 +55,7 @@ func serve(next http.Handler, w http.ResponseWriter, r *http.Request, root cid.C
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	began := time.Now()
-	req := &request{local: localOnly(r), method: r.Method, slash: strings.HasSuffix(r.URL.Path, "/"), path: r.URL.Path, who: cfg.Asked, after: r.URL.Query().Get("after"), left: cfg.MaxBlocks}
+	req := &request{raw: asIs(r), local: localOnly(r), method: r.Method, slash: strings.HasSuffix(r.URL.Path, "/"), path: r.URL.Path, who: cfg.Asked, after: r.URL.Query().Get("after"), left: cfg.MaxBlocks}
 	p := &patient{ResponseWriter: w, rc: http.NewResponseController(w), idle: cfg.Retrieval, cancel: cancel, req: req, asked: r, name: name,
 		first: func() { cfg.FirstByte(time.Since(began)) }}
 	p.timer = time.AfterFunc(p.idle, p.stall)

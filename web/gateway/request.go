@@ -15,6 +15,7 @@ import (
 // request is what is known of one request below the handler that serves it: how
 // much it may still read, and why it could not be answered.
 type request struct {
+	raw    bool                    // the bytes of one block are given as they are
 	local  bool                    // nothing is looked for in the network
 	method string                  // GET, HEAD, OPTIONS
 	slash  bool                    // the path ends as that of a directory

@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"net/http"
 
+	"github.com/cairn-network/cairn/blocks/dag"
 	"github.com/ipfs/boxo/ipld/merkledag"
 	"github.com/ipfs/boxo/ipld/unixfs"
 	block "github.com/ipfs/go-block-format"
@@ -15,9 +16,12 @@ import (
 // maxFanout is the widest shard of a directory that is read: what others write is 256.
 const maxFanout = 1024
 
-// sane refuses a shard of a directory that lies about its shape, before anything
-// is computed from it. What is no shard is none of its business.
+// sane refuses a shard of a directory that lies about its shape, and a block of so many
+// values that it is expensive to decode, before anything is computed from it.
 func sane(r *request, b block.Block) error {
+	if !r.raw && dag.Values(b.Cid().Type(), b.RawData()) > dag.MaxValues {
+		return r.fail(&failure{status: http.StatusUnprocessableEntity, why: fmt.Sprintf("%s has more than %d values: it is given as it is, with ?format=raw, and not decoded", b.Cid(), dag.MaxValues), asked: -1})
+	}
 	if b.Cid().Type() != cid.DagProtobuf {
 		return nil
 	}

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/ipfs/boxo/blockservice"
 	"github.com/ipfs/boxo/blockstore"
 	"github.com/ipfs/boxo/exchange"
+	"github.com/ipfs/boxo/verifcid"
 	block "github.com/ipfs/go-block-format"
 	"github.com/ipfs/go-cid"
 )
@@ -20,7 +22,28 @@ import (
 func source(bs blockservice.BlockService, denied func(cid.Cid) bool) blockservice.BlockService {
 	// A CID that holds its data, as the one clients probe with, needs no store and no peer.
 	s := shelf{blockstore.NewIdStore(bs.Blockstore()), denied}
-	return blockservice.New(s, network{bs.Exchange(), denied})
+	return blockservice.New(s, network{bs.Exchange(), denied}, blockservice.WithAllowlist(anyDigest{}))
+}
+
+// anyDigest leaves it to shelf and searching to refuse CIDs that prove nothing: they know for whom.
+type anyDigest struct{}
+
+func (anyDigest) IsAllowed(uint64) bool    { return true }
+func (anyDigest) MinDigestSize(uint64) int { return 0 }
+func (anyDigest) MaxDigestSize(uint64) int { return math.MaxInt }
+
+// fit says why c is not asked for: what would come could be any bytes, or stands in c and
+// is too long for that.
+func fit(ctx context.Context, c cid.Cid) error {
+	err := verifcid.ValidateCid(verifcid.DefaultAllowlist, c)
+	if err == nil {
+		return nil
+	}
+	text := c.String()
+	if len(text) > 100 {
+		text = text[:100] + "…"
+	}
+	return requestOf(ctx).fail(&failure{status: http.StatusBadRequest, why: "a CID that proves nothing: " + text + ": " + err.Error(), asked: -1})
 }
 
 // refuse says that c must not be given out.
@@ -40,6 +63,9 @@ type shelf struct {
 func (s shelf) Get(ctx context.Context, c cid.Cid) (block.Block, error) {
 	if s.denied(c) {
 		return nil, refuse(ctx, c)
+	}
+	if err := fit(ctx, c); err != nil {
+		return nil, err
 	}
 	r := requestOf(ctx)
 	if err := r.take(); err != nil {
@@ -90,6 +116,9 @@ func (s searching) GetBlock(ctx context.Context, c cid.Cid) (block.Block, error)
 	if s.denied(c) {
 		return nil, refuse(ctx, c)
 	}
+	if err := fit(ctx, c); err != nil {
+		return nil, err
+	}
 	r := requestOf(ctx)
 	if f := r.over(); f != nil {
 		return nil, f
@@ -121,7 +150,7 @@ func (s searching) GetBlocks(ctx context.Context, cs []cid.Cid) (<-chan block.Bl
 			_ = refuse(ctx, c)
 			return true
 		}
-		return false
+		return fit(ctx, c) != nil
 	})
 	if r.local {
 		for _, c := range cs {

@@ -134,6 +134,10 @@ func TestRefusals(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		itself, err := mh.Sum([]byte("x"), mh.IDENTITY, -1)
+		if err != nil {
+			t.Fatal(err)
+		}
 		old := lease(t, b.Cid())
 		old.Expires = old.Issued.Add(-time.Hour)
 		forged := lease(t, b.Cid())
@@ -144,6 +148,7 @@ func TestRefusals(t *testing.T) {
 			code Status
 		}{
 			"sha1":    {lease(t, b.Cid()), blocks.Hashed(cid.NewCidV1(cid.Raw, weak), []byte("x")), Unfit},
+			"data":    {lease(t, b.Cid()), blocks.Hashed(cid.NewCidV1(cid.Raw, itself), []byte("x")), Unfit},
 			"large":   {lease(t, b.Cid()), blocks.New(cid.Raw, make([]byte, blocks.MaxSize+1)), Unfit},
 			"expired": {old, b, BadLease},
 			"forged":  {forged, b, BadLease},

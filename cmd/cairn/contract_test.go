@@ -152,6 +152,9 @@ func TestEveryCommandIsExplained(t *testing.T) {
 }
 
 func TestEveryCommandAnswersInJSON(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIP: the race detector makes minutes of it; make test runs it")
+	}
 	dir := t.TempDir()
 	const data = `{"hello":"world"}` + "\n"
 	if err := os.WriteFile(filepath.Join(dir, "file"), []byte(data), 0o600); err != nil {

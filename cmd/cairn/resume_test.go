@@ -54,7 +54,7 @@ func TestAKilledPutSendsTheRemainder(t *testing.T) {
 		return all
 	}
 	came := func() int64 { return int64(w.metric(t, `cairn_net_bytes_total{dir="in"}`)) } // to whoever lives; p0's begins anew with it
-	forget := func() { // what was put so far: fifty files are more than the peers have space for
+	forget := func() {                                                                    // what was put so far: fifty files are more than the peers have space for
 		t.Helper()
 		pins, err := dial(0).Pins(t.Context())
 		if err != nil {

@@ -19,21 +19,31 @@ type gate struct {
 }
 
 // newGate puts a gate before the scheduler of o. Behind it is pebble's own, the
-// one without a goroutine: what is refused while the database is opened is asked
-// for again after the next flush.
+// one without a goroutine: what it refuses it grants when a compaction has ended.
 func newGate(o *pebble.Options) *gate {
 	g := &gate{CompactionScheduler: pebble.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest()}
 	o.Experimental.CompactionScheduler = g
 	return g
 }
 
-// open lets compactions through.
+// open lets compactions through. One that was refused is begun: pebble waits to be told of
+// it, and asks for no other until then.
 func (g *gate) open() {
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.db != nil {
-		g.CompactionScheduler.Register(g.n, g.db)
+	db := g.db
+	if db != nil {
+		g.CompactionScheduler.Register(g.n, db)
 		g.up = true
+	}
+	g.mu.Unlock() // the database calls the gate with its own lock held
+	if db == nil {
+		return
+	}
+	if waits, _ := db.GetWaitingCompaction(); !waits {
+		return
+	}
+	if ok, grant := g.CompactionScheduler.TrySchedule(); ok && !db.Schedule(grant) {
+		grant.Done()
 	}
 }
 

@@ -115,15 +115,18 @@ func (n *Node) Keep(ctx context.Context, root cid.Cid) error {
 	if pinned && pin.Name != name {
 		name = "" // it is somebody's own
 	}
-	d := n.Draft()
+	o := blocks.ImportOptions{PutOptions: blocks.PutOptions{Name: name, Replicas: l.R, Wait: blocks.WaitLocal}}
+	nothing := func(func(blocks.Block, error) bool) {}
+	_, err = n.bringIn(ctx, nothing, []cid.Cid{root}, o, nil)
+	if !errors.As(err, new(*blocks.GapError)) {
+		return wrapped("files", err)
+	}
+	d := n.Draft() // some of it was lost here
 	defer d.Close(true)
 	if err := d.Fetch(ctx, root, nil); err != nil {
 		return err
 	}
-	o := blocks.PutOptions{Name: name, Replicas: l.R, Wait: blocks.WaitLocal}
-	nothing := func(func(blocks.Block, error) bool) {}
-	b := blocks.ImportOptions{PutOptions: o}
-	_, err = n.bringIn(ctx, nothing, []cid.Cid{root}, b, nil)
+	_, err = n.bringIn(ctx, nothing, []cid.Cid{root}, o, nil)
 	return wrapped("files", err)
 }
 

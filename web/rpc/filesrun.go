@@ -15,6 +15,11 @@ const (
 	again    = time.Minute      // between two tries for a root that others do not have yet
 	quiets   = 10               // times the quiet time is how long changes that go on are waited for
 	leaving  = 10 * time.Second // for taking back the pin of one older root
+
+	// A tree that changes all the time is given to others for a tenth of the time at most:
+	// each time every block of it is asked for.
+	pace    = 10
+	slowest = 10 * time.Minute // between two times
 )
 
 // run brings the newest root to others, a quiet time after a change, until ctx is done.
@@ -43,14 +48,27 @@ func (f *files) run(ctx context.Context) error {
 		if !root.Defined() {
 			continue
 		}
-		if err := f.place(ctx, root); err != nil && ctx.Err() == nil {
-			var short *blocks.ShortError
-			if errors.As(err, &short) || errors.Is(err, context.DeadlineExceeded) {
-				f.log.Debug("the mutable files have too few copies yet", "root", root, "err", err)
-				continue
-			}
+		began := time.Now()
+		err = f.place(ctx, root)
+		var short *blocks.ShortError
+		switch {
+		case err == nil, ctx.Err() != nil:
+		case errors.As(err, &short), errors.Is(err, context.DeadlineExceeded):
+			f.log.Debug("the mutable files have too few copies yet", "root", root, "err", err)
+		default:
 			f.log.Warn("the mutable files are not kept by others yet", "root", root, "err", err)
 		}
+		f.rest(ctx, min(pace*time.Since(began), slowest))
+	}
+}
+
+// rest waits. Commands write down what they change meanwhile, as ever.
+func (f *files) rest(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -59,13 +61,14 @@ type files struct {
 	wake  chan struct{} // has one element when something has changed
 
 	mu    sync.Mutex
-	root  cid.Cid // guarded by mu: as it is; Undef is an empty directory
-	saved noted   // guarded by mu: as the ledge has it
-	err   error   // guarded by mu: why that could not be read
+	root  cid.Cid         // guarded by mu: as it is; Undef is an empty directory
+	saved noted           // guarded by mu: as the ledge has it
+	err   error           // guarded by mu: why that could not be read
+	lent  map[cid.Cid]int // guarded by mu: roots that are being read, and by how many
 }
 
 func newFiles(n Node, cfg Config) *files {
-	f := &files{n: n, quiet: cfg.Quiet, log: cfg.Log, ledge: ledge{cfg.Dir}, turn: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
+	f := &files{n: n, quiet: cfg.Quiet, log: cfg.Log, ledge: ledge{cfg.Dir}, turn: make(chan struct{}, 1), wake: make(chan struct{}, 1), lent: map[cid.Cid]int{}}
 	f.k, _ = n.(Keeper)
 	f.turn <- struct{}{}
 	if f.k == nil {
@@ -120,18 +123,39 @@ func (f *files) open(ctx context.Context, root cid.Cid, d *desk) (*mfs.Root, err
 	return mfs.NewRoot(ctx, d.dag, top, nil, nil, opts...)
 }
 
-// at gives the node that path names now.
-func (f *files) at(ctx context.Context, path string) (ipld.Node, error) {
-	root, err := f.now()
-	if err != nil {
-		return nil, err
+// at gives the node that path names now. What is below it stays until back is called.
+func (f *files) at(ctx context.Context, path string) (nd ipld.Node, back func(), err error) {
+	if _, err := f.now(); err != nil {
+		return nil, nil, err
 	}
+	root, back := f.lend()
 	d := newDesk(f.n, nil)
 	r, err := f.open(ctx, root, d)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		nd, err = d.lookup(r, path)
 	}
-	return d.lookup(r, path)
+	if err != nil {
+		back()
+		return nil, nil, err
+	}
+	return nd, back, nil
+}
+
+// lend holds the root as it is until back is called.
+func (f *files) lend() (root cid.Cid, back func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	root = f.root
+	f.lent[root]++
+	f.holdLocked()
+	return root, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.lent[root]--; f.lent[root] == 0 {
+			delete(f.lent, root)
+		}
+		f.holdLocked()
+	}
 }
 
 // change has do change the tree, after all others and before any other. It is as do left it
@@ -209,10 +233,11 @@ func (f *files) saveLocked(is noted) error {
 	return nil
 }
 
-// holdLocked holds the root, the one that a crash would lead back to, and more.
+// holdLocked holds the root, the one that a crash would lead back to, those that are being
+// read, and more.
 func (f *files) holdLocked(more ...cid.Cid) {
 	var all []cid.Cid
-	for _, c := range append(more, f.root, f.saved.Root) {
+	for _, c := range append(slices.AppendSeq(more, maps.Keys(f.lent)), f.root, f.saved.Root) {
 		if c.Defined() {
 			all = append(all, c)
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -302,4 +303,55 @@ func TestNoCollectionTakesWhatTheFilesHave(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A reader goes on reading what a file was, whatever is written and collected meanwhile; the
+// control is a peer that protects nothing.
+func TestAReaderKeepsWhatItReads(t *testing.T) {
+	for name, open := range map[string]bool{"protected": false, "control": true} {
+		t.Run(name, func(t *testing.T) {
+			k := newKeeper()
+			sh := shell{t, rooted(k, t.TempDir())}
+			was := pattern(24 << 20) // more than is read ahead
+			sh.write("/f", was)
+			w := &meddler{ResponseRecorder: httptest.NewRecorder(), do: func() {
+				sh.write("/f", "other", "truncate=true")
+				k.open = open
+				if gone, err := k.collect(t.Context()); err != nil || (gone > 20) != open {
+					t.Errorf("%d blocks collected, %v", gone, err)
+				}
+			}}
+			func() {
+				defer func() { _ = recover() }() // an answer that breaks off
+				sh.s.RPC().ServeHTTP(w, httptest.NewRequest("POST", "/api/v0/files/read?arg=/f", nil))
+			}()
+			if got := w.Body.String(); (got == was) == open {
+				t.Errorf("%d bytes, want %d", len(got), len(was))
+			}
+			if open {
+				return
+			}
+			if sh.must("read", []string{"/f"}) != "other" {
+				t.Error("what was written is not there")
+			}
+			gone, err := k.collect(t.Context())
+			if err != nil || gone <= 20 { // nobody reads it any more
+				t.Errorf("%d blocks collected, %v", gone, err)
+			}
+		})
+	}
+}
+
+// meddler does something when the first bytes come.
+type meddler struct {
+	*httptest.ResponseRecorder
+	do func()
+}
+
+func (m *meddler) Write(p []byte) (int, error) {
+	if do := m.do; do != nil {
+		m.do = nil
+		do()
+	}
+	return m.ResponseRecorder.Write(p)
 }

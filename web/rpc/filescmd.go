@@ -357,10 +357,11 @@ func (s *Server) filesFlush(c *call) error {
 	if err != nil {
 		return err
 	}
-	nd, err := s.files.at(c, p)
+	nd, back, err := s.files.at(c, p)
 	if err != nil {
 		return err
 	}
+	back()
 	if _, err := s.files.flush(); err != nil {
 		return err
 	}

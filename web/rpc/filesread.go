@@ -17,24 +17,24 @@ import (
 	ipld "github.com/ipfs/go-ipld-format"
 )
 
-// found gives the node that p names, in the mutable files or below /ipfs or /ipns.
-func (s *Server) found(c *call, p string) (nd ipld.Node, name string, err error) {
+// found gives the node that p names, in the mutable files or below /ipfs or /ipns. What is
+// below it in the mutable files stays until back is called.
+func (s *Server) found(c *call, p string) (nd ipld.Node, back func(), err error) {
 	if isImmutable(p) {
 		root, err := c.root(p)
 		if err != nil {
-			return nil, "", err
+			return nil, nil, err
 		}
 		nd, err = merkledag.NewDAGService(s.n.BlockService()).Get(c, root)
-		return nd, path.Base(p), err
+		return nd, func() {}, err
 	}
 	if _, err := s.files.now(); err != nil { // where there are none
-		return nil, "", err
+		return nil, nil, err
 	}
 	if p, err = filesPath(p); err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
-	nd, err = s.files.at(c, p)
-	return nd, path.Base(p), err
+	return s.files.at(c, p)
 }
 
 // FileStat is what is said of a file or directory.
@@ -68,10 +68,11 @@ func (s *Server) filesStat(c *call) error {
 	if some := []bool{hash, size, format != "" && format != plainFormat}; slices.Index(some, true) >= 0 && slices.Contains(some[slices.Index(some, true)+1:], true) {
 		return refuse("invalid parameters: format was set by multiple options. Only one format option is allowed")
 	}
-	nd, _, err := s.found(c, arg)
+	nd, back, err := s.found(c, arg)
 	if err != nil {
 		return err
 	}
+	defer back()
 	out, err := statOf(nd)
 	if err != nil {
 		return err
@@ -206,14 +207,15 @@ func (s *Server) filesLs(c *call) error {
 func (s *Server) listed(c *call, arg string, give func(Link) error) error {
 	p, name := arg, path.Base(arg)
 	if !isImmutable(arg) {
-		nd, is, err := s.found(c, arg)
+		nd, back, err := s.found(c, arg)
 		if err != nil {
 			return err
 		}
+		defer back()
 		if file, err := isFile(nd); err == nil && !file && len(nd.Links()) == 0 {
 			return nil // which need not be a block that is here
 		}
-		p, name = "/ipfs/"+nd.Cid().String(), is
+		p = "/ipfs/" + nd.Cid().String()
 	}
 	return s.entries(c, p, false, func(l Link) error {
 		if l.Name == "" {
@@ -232,10 +234,11 @@ func (s *Server) filesRead(c *call) error {
 	if isImmutable(arg) {
 		return s.cat(c)
 	}
-	nd, _, err := s.found(c, arg)
+	nd, back, err := s.found(c, arg)
 	if err != nil {
 		return fmt.Errorf("%s: %w", arg, err)
 	}
+	defer back()
 	file, err := isFile(nd)
 	if err != nil {
 		return err

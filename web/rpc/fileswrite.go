@@ -69,7 +69,10 @@ func (c *call) writing() (w writing, err error) {
 
 // fits reports what is wrong with w now, and whether there is room for it.
 func (e *edit) fits(w writing) error {
-	nd, err := e.f.at(e, w.path)
+	nd, back, err := e.f.at(e, w.path)
+	if err == nil {
+		back()
+	}
 	switch {
 	case errors.Is(err, os.ErrNotExist) && w.create:
 	case err != nil:

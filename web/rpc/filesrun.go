@@ -29,6 +29,7 @@ func (f *files) run(ctx context.Context) error {
 	}
 	retry := time.NewTimer(again)
 	defer retry.Stop()
+	done := cid.Undef // that others have
 	for {
 		retry.Reset(again)
 		select {
@@ -45,14 +46,16 @@ func (f *files) run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if !root.Defined() {
+		if !root.Defined() || root.Equals(done) {
 			continue
 		}
 		began := time.Now()
 		err = f.place(ctx, root)
 		var short *blocks.ShortError
 		switch {
-		case err == nil, ctx.Err() != nil:
+		case err == nil:
+			done = root
+		case ctx.Err() != nil:
 		case errors.As(err, &short), errors.Is(err, context.DeadlineExceeded):
 			f.log.Debug("the mutable files have too few copies yet", "root", root, "err", err)
 		default:

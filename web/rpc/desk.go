@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"sync"
 
 	"github.com/cairn-network/cairn/blocks"
@@ -147,6 +148,43 @@ func (d *desk) lookup(r *mfs.Root, path string) (ipld.Node, error) {
 		return nil, err
 	}
 	return at.GetNode()
+}
+
+// maxHeight is how many blocks may lie below each other in what is copied or moved, each name
+// on the way there counted as those that its directory has when it is sharded. What is deeper
+// than 1024 nobody walks, neither who collects nor who places.
+const maxHeight = 512
+
+// fits refuses nd at path if the tree would become too deep.
+func (d *desk) fits(ctx context.Context, nd ipld.Node, path string) error {
+	_, err := d.height(ctx, nd, maxHeight-4*strings.Count(path, "/"), map[cid.Cid]int{})
+	return err
+}
+
+// height is how many blocks lie below each other in nd, which are refused if they are more
+// than most.
+func (d *desk) height(ctx context.Context, nd ipld.Node, most int, seen map[cid.Cid]int) (high int, err error) {
+	if h, ok := seen[nd.Cid()]; ok && h <= most {
+		return h, nil
+	}
+	if most < 1 {
+		return 0, refuse("the tree would be too deep: limit %d", maxHeight)
+	}
+	for _, l := range nd.Links() {
+		below := 1
+		if l.Cid.Type() != cid.Raw || most < 2 {
+			child, err := d.dag.Get(ctx, l.Cid)
+			if err == nil {
+				below, err = d.height(ctx, child, most-1, seen)
+			}
+			if err != nil {
+				return 0, err
+			}
+		}
+		high = max(high, below)
+	}
+	seen[nd.Cid()] = high + 1
+	return high + 1, nil
 }
 
 // file writes what r reads as a put of ours does: the same bytes are the same CID.

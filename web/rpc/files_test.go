@@ -356,3 +356,32 @@ func TestALargeDirectoryIsShardedAsByAdd(t *testing.T) {
 		t.Errorf("%d entries, want %d", got, before)
 	}
 }
+
+// Copies of copies, and moves, grow no tree that nobody can walk any more.
+func TestNoTreeGrowsTooDeepToBeWalked(t *testing.T) {
+	for _, cmd := range []string{"cp", "mv"} {
+		k := newKeeper()
+		sh := shell{t, rooted(k, t.TempDir())}
+		down, from := strings.Repeat("/d", 60), "/0"
+		sh.must("mkdir", []string{from + down}, "parents=true")
+		refused := 0
+		for i := 1; i < 40 && refused == 0; i++ {
+			to := fmt.Sprintf("/%d", i)
+			sh.must("mkdir", []string{to + down}, "parents=true")
+			w := sh.ask(cmd, []string{from, to + down + "/d"}, nil, nil)
+			if w.Code != 200 {
+				if refused = i; w.Code != 400 || !strings.Contains(w.Body.String(), "too deep") {
+					t.Errorf("%s: %d %s", cmd, w.Code, w.Body)
+				}
+			}
+			from = to
+		}
+		if refused < 3 {
+			t.Errorf("%s: refused at step %d", cmd, refused)
+		}
+		if _, err := k.collect(t.Context()); err != nil {
+			t.Errorf("%s: no collection walks it: %v", cmd, err)
+		}
+		sh.must("rm", []string{from}, "recursive=true")
+	}
+}

@@ -151,6 +151,9 @@ func (s *Server) filesCp(c *call) error {
 				return fmt.Errorf("cp: cannot get node from path %s: %w", from, err)
 			}
 		}
+		if err := e.d.fits(e, nd, to); err != nil {
+			return err
+		}
 		if dir, _ := parted(to); parents && dir != "/" {
 			if err := mkdir(r, dir, true); err != nil {
 				return err

@@ -140,6 +140,11 @@ func (e *edit) move(r *mfs.Root, from, to string, into bool) error {
 	case to == from, strings.HasPrefix(to, from+"/"):
 		return refuse("cannot move %s into itself", from)
 	}
+	if strings.Count(to, "/") > strings.Count(from, "/") {
+		if err := e.d.fits(e, nd, to); err != nil {
+			return err
+		}
+	}
 	at, err = mfs.Lookup(r, to)
 	switch {
 	case err == nil && mfs.IsFile(at):

@@ -50,6 +50,7 @@ func (f *files) run(ctx context.Context) error {
 			continue
 		}
 		began := time.Now()
+		done = cid.Undef
 		err = f.place(ctx, root)
 		var short *blocks.ShortError
 		switch {

@@ -16,10 +16,10 @@ const (
 	quiets   = 10               // times the quiet time is how long changes that go on are waited for
 	leaving  = 10 * time.Second // for taking back the pin of one older root
 
-	// A tree that changes all the time is given to others for a tenth of the time at most:
-	// each time every block of it is asked for.
+	// Others are asked for every block of a tree that they are given: a rest of so many times
+	// as long as that took follows.
 	pace    = 10
-	slowest = 10 * time.Minute // between two times
+	slowest = 10 * time.Minute // of rest, at most
 )
 
 // run brings the newest root to others, a quiet time after a change, until ctx is done.

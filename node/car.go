@@ -1,7 +1,6 @@
 package node
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -239,7 +238,7 @@ func (b *bringing) keep(ctx context.Context, all []written, o blocks.ImportOptio
 		if err != nil {
 			return nil, err
 		}
-		pin.Name = cmp.Or(pin.Name, old.Name)
+		pin.Name = anew(pin.Name, old.Name)
 		var lease blocks.Lease
 		if o.NoPlace {
 			if pin, err = b.n.again(ctx, pin); err != nil {

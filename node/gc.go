@@ -13,7 +13,6 @@ import (
 	"github.com/cairn-network/cairn/blocks/pins"
 	"github.com/ipfs/boxo/blockservice"
 	"github.com/ipfs/boxo/ipld/merkledag"
-	"github.com/ipfs/go-cid"
 	ipld "github.com/ipfs/go-ipld-format"
 	mh "github.com/multiformats/go-multihash"
 )
@@ -152,9 +151,9 @@ func (n *Node) age(ctx context.Context, h mh.Multihash) (one idle, err error) {
 	return one, err
 }
 
-// mark finds what the pins want.
+// mark finds what the pins want, and what is held.
 func (n *Node) mark(ctx context.Context) (*pins.Set, error) {
-	var roots []cid.Cid
+	roots := n.holding()
 	for p, err := range n.ledger.Pins(ctx) {
 		if err != nil {
 			return nil, err

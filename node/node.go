@@ -39,6 +39,7 @@ import (
 	"github.com/cairn-network/cairn/pubsub"
 	"github.com/ipfs/boxo/blockservice"
 	"github.com/ipfs/boxo/ipld/merkledag"
+	"github.com/ipfs/go-cid"
 	ipld "github.com/ipfs/go-ipld-format"
 	"github.com/libp2p/go-libp2p/core/crypto"
 	lhost "github.com/libp2p/go-libp2p/core/host"
@@ -83,6 +84,7 @@ type Node struct {
 
 	mu      sync.Mutex
 	writing map[string]claims // guarded by mu: blocks that puts and pins under way rely on
+	held    []cid.Cid         // guarded by mu: roots that no collection touches
 	fresh   *pins.Set         // guarded by mu: what those kept since the collection under way began; nil: there is none
 }
 

@@ -141,7 +141,7 @@ func (n *Node) again(ctx context.Context, pin blocks.Pin) (blocks.Pin, error) {
 	if err != nil || !there {
 		return pin, err
 	}
-	old.Name = cmp.Or(pin.Name, old.Name)
+	old.Name = anew(pin.Name, old.Name)
 	return old, nil
 }
 
@@ -152,5 +152,5 @@ func (n *Node) pinName(ctx context.Context, pin blocks.Pin) (string, error) {
 		return pin.Name, nil
 	}
 	old, _, err := n.ledger.Pinned(ctx, pin.Root)
-	return old.Name, err
+	return anew("", old.Name), err
 }

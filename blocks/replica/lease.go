@@ -85,21 +85,25 @@ func (s *Set) watching(ctx context.Context, rng *rand.Rand) error {
 	return nil
 }
 
-// watch looks up the leases that are due. next says when that is; one that is new here is
-// due at a random time within the interval, or at once when its end is near.
+// watch looks up the leases that are due, and crosses out those that were taken back. next
+// says when one is due; one that is new here is due at a random time within the interval, or
+// at once when its end is near.
 func (s *Set) watch(ctx context.Context, next map[blocks.LeaseID]time.Time, rng *rand.Rand) error {
-	known := map[blocks.LeaseID]blocks.Lease{}
+	known, over, now := map[blocks.LeaseID]blocks.Lease{}, stale{}, time.Now()
 	for held, err := range s.ledger.Held(ctx) {
 		if err != nil {
 			return fmt.Errorf("replica: watch leases: %w", err)
 		}
+		over.note(held, now)
 		for _, l := range held.Leases {
 			if l.Publisher != s.self {
 				known[l.ID()] = l
 			}
 		}
 	}
-	now := time.Now()
+	if err := s.crossOut(ctx, over); err != nil {
+		return err
+	}
 	for id := range next {
 		if _, ok := known[id]; !ok {
 			delete(next, id)

@@ -1,10 +1,6 @@
 package rpc
 
 import (
-	"errors"
-	"fmt"
-	"strings"
-
 	"github.com/cairn-network/cairn/blocks"
 )
 
@@ -127,90 +123,4 @@ func (s *Server) resolve(c *call) error {
 		return err
 	}
 	return c.reply(struct{ Path string }{"/ipfs/" + root.String()})
-}
-
-// immutable takes a path of the mutable files that leads into /ipfs.
-func immutable(p string) (string, error) {
-	for _, ns := range []string{"/ipfs/", "/ipns/"} {
-		if strings.HasPrefix(p, ns) {
-			return p, nil
-		}
-	}
-	return "", lacking(fmt.Sprintf("%q: there are no mutable files here: give a path that begins with /ipfs/", p))
-}
-
-func (s *Server) filesStat(c *call) error {
-	arg, err := c.arg("a path")
-	if err != nil {
-		return err
-	}
-	p, err := immutable(arg)
-	if err != nil {
-		return err
-	}
-	st, err := s.n.Stat(c, p)
-	if err != nil {
-		return err
-	}
-	out := struct {
-		Hash           string
-		Size           int64
-		CumulativeSize int64
-		Blocks         int
-		Type           string
-	}{Hash: st.CID.String(), Size: st.Size, CumulativeSize: max(st.Total, st.Size), Type: "file"}
-	if st.Kind == blocks.KindDir {
-		out.Type, out.Size = "directory", 0
-	}
-	if links, err := s.links(c, st.CID); err == nil {
-		out.Blocks = len(links)
-	}
-	return c.reply(out)
-}
-
-func (s *Server) filesLs(c *call) error {
-	if len(c.args) == 0 {
-		c.args = []string{"/"}
-	}
-	arg, err := c.arg("a path")
-	if err != nil {
-		return err
-	}
-	p, err := immutable(arg)
-	if err != nil {
-		return err
-	}
-	type entry struct {
-		Name string
-		Type int
-		Size int64
-		Hash string
-	}
-	long, err1 := c.flag("long", false)
-	stream, err2 := c.flag("stream", false)
-	if err := errors.Join(err1, err2); err != nil {
-		return err
-	}
-	out := struct{ Entries []entry }{[]entry{}}
-	err = s.entries(c, p, false, func(l Link) error {
-		e := entry{Name: l.Name, Hash: l.Hash}
-		if long {
-			e.Size = int64(l.Size)
-		}
-		if l.Type == typeDir {
-			e.Type = 1
-		}
-		if e.Name == "" {
-			e.Name = p[strings.LastIndex(p, "/")+1:]
-		}
-		if stream {
-			return c.line(struct{ Entries []entry }{[]entry{e}})
-		}
-		out.Entries = append(out.Entries, e)
-		return nil
-	})
-	if err != nil || stream {
-		return err
-	}
-	return c.reply(out)
 }

@@ -16,14 +16,20 @@ type Config struct {
 	Tick time.Duration // between two lines of progress; 0 is 200 ms
 	Work int           // pins that /psa fetches at a time; 0 is 4
 	Jobs int           // requests of /psa that are remembered; 0 is 10,000
-	Dir  string        // where those outlive the peer, made when it is needed; "" is nowhere
-	Log  *slog.Logger  // nil discards
+	Dir  string        // where those outlive the peer, and the mutable files; made when it is needed; "" is nowhere
+
+	// Quiet is how long the mutable files have to be left alone before others are given
+	// them as they are; 0 is 2 s.
+	Quiet time.Duration
+
+	Log *slog.Logger // nil discards
 }
 
 func (c Config) withDefaults() Config {
 	c.Idle, c.Ask = cmp.Or(c.Idle, time.Minute), cmp.Or(c.Ask, time.Minute)
 	c.Tick = cmp.Or(c.Tick, 200*time.Millisecond)
 	c.Work, c.Jobs = cmp.Or(c.Work, 4), cmp.Or(c.Jobs, 10_000)
+	c.Quiet = cmp.Or(c.Quiet, 2*time.Second)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -32,16 +38,20 @@ func (c Config) withDefaults() Config {
 
 // Server answers for one peer. [New] makes one.
 type Server struct {
-	n    Node
-	cfg  Config
-	all  map[string]command
-	jobs *jobs
+	n     Node
+	cfg   Config
+	all   map[string]command
+	jobs  *jobs
+	files *files
 }
 
-// New makes the server of n, and takes up the requests of /psa that were made before. They wait until [Server.Run] runs.
+// New makes the server of n, and takes up the requests of /psa that were made before, which
+// wait until [Server.Run] runs, and the mutable files, which are held from now on if n is a
+// [Keeper].
 func New(n Node, cfg Config) *Server {
 	s := &Server{n: n, cfg: cfg.withDefaults()}
 	s.jobs = newJobs(s.cfg.Jobs, shelf{s.cfg.Dir, s.cfg.Log})
+	s.files = newFiles(n, s.cfg)
 	s.all = s.commands()
 	return s
 }
@@ -54,7 +64,9 @@ func (s *Server) commands() map[string]command {
 	return map[string]command{
 		"version": s.version, "id": s.id, "commands": s.list, "diag/sys": s.sys, "config/show": s.config,
 		"add": s.add, "cat": s.cat, "get": s.get, "ls": s.ls, "refs": s.refs, "resolve": s.resolve,
-		"files/stat": s.filesStat, "files/ls": s.filesLs, "files/read": s.cat,
+		"files/stat": s.filesStat, "files/ls": s.filesLs, "files/read": s.filesRead, "files/flush": s.filesFlush,
+		"files/cp": s.filesCp, "files/mkdir": s.filesMkdir, "files/write": s.filesWrite, "files/rm": s.filesRm, "files/mv": s.filesMv,
+		"files/chcid": s.filesUnfit, "files/chmod": s.filesUnfit, "files/touch": s.filesUnfit,
 		"block/get": s.blockGet, "block/stat": s.blockStat, "block/put": s.blockPut,
 		"dag/get": s.dagGet, "dag/put": s.dagPut, "dag/resolve": s.dagResolve, "dag/stat": s.dagStat,
 		"dag/export": s.dagExport, "dag/import": s.dagImport,

@@ -9,9 +9,10 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Run pins what is asked for by /psa until ctx is done.
+// Run pins what is asked for by /psa, and brings the mutable files to others, until ctx is done.
 func (s *Server) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.files.run(ctx) })
 	for range s.cfg.Work {
 		g.Go(func() error {
 			for {

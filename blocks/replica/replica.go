@@ -17,6 +17,7 @@
 //	audit.go   prove some of it                  trust.go  who could not
 //	admit.go   what others bring: near enough? lease? space? → keep
 //	share.go   how much of the space each publisher, lease and peer may take
+//	handoff.go who has no room leaves its place to the next closest, and names it
 //	lease.go   newer leases: one question for each, and what was renewed or withdrawn here
 //	records.go small signed records on the members closest to their keys
 //	health.go  who can prove what, right now
@@ -84,6 +85,7 @@ type Config struct {
 	Records     *Records      // where newer leases are found; nil looks for none
 	LeaseEvery  time.Duration // between two looks for a newer lease; 0 is 7 d
 	Rand        *rand.Rand    // for jitter; nil is seeded by the system
+	NoHandoff   bool          // who was refused for want of room is not remembered: the control of the hand-off
 	Log         *slog.Logger  // nil discards
 
 	Full     time.Duration       // between two rounds that look at every block, whoever came or went; 0 is 36 Every, less than 0: each round does
@@ -166,6 +168,7 @@ type Set struct {
 
 	dice  *rand.Rand // of the comparisons
 	trust trust
+	hand  *handoff
 
 	sharing sync.Mutex
 	shared  *shared       // guarded by sharing: what is kept together with others, or nil
@@ -214,7 +217,7 @@ func New(self peer.ID, st blocks.Store, led blocks.Ledger, r Router, p Peers, cf
 		jobs: map[blocks.LeaseID]*Job{}, slow: map[peer.ID]time.Time{}, groups: map[string]*witness{},
 		agenda: map[string]appointment{}, short: map[string]shortage{}, over: map[string]time.Time{}, sated: map[peer.ID]time.Time{},
 		books: newBooks(), pacing: map[peer.ID]time.Time{}, pressed: make(chan struct{}, 1),
-		mute: map[peer.ID]time.Time{}, coming: map[string]*coming{}, carried: map[string]*load{}, brought: map[peer.ID]time.Time{}, rested: map[blocks.LeaseID]*blocks.Job{}, passing: make(chan struct{}, passingOn),
+		mute: map[peer.ID]time.Time{}, coming: map[string]*coming{}, carried: map[string]*load{}, brought: map[peer.ID]time.Time{}, rested: map[blocks.LeaseID]*blocks.Job{}, passing: make(chan struct{}, passingOn), hand: newHandoff(),
 	}
 	s.urgent, s.calm = newLane(-1), newLane(cfg.Rate)
 	s.router = trusting{r, &s.trust}

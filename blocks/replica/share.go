@@ -26,6 +26,8 @@ type books struct {
 	used     int64                    // of blocks held for anybody else
 	reserved int64                    // of blocks that are being written
 	lacking  int64                    // more than there is room for, at most, since somebody last asked
+	crowded  bool                     // something was refused for want of room, and hardly any has come since
+	refused  int64                    // bytes of what was refused last, a block's at most
 	by       map[peer.ID]int64        // of blocks held for each publisher
 	under    map[blocks.LeaseID]int64 // of blocks held under each lease
 	entering map[string]*entering     // blocks whose holdings are being written, by multihash
@@ -126,6 +128,7 @@ func (s *Set) roomLocked(l blocks.Lease, n need) wire.Status {
 	}
 	if taken > quota {
 		b.lacking = max(b.lacking, taken-quota)
+		b.crowded, b.refused = true, min(n.space, blocks.MaxSize)
 		select {
 		case s.pressed <- struct{}{}:
 		default:
@@ -160,6 +163,25 @@ func (s *Set) unreserve(n need) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.books.reserved -= n.space
+}
+
+// spacious is the part of the space, in hundredths, that must be free for a peer that had no
+// room to say that it has some: one at its limit does not say so by turns.
+const spacious = 5
+
+// Crowded reports whether this peer takes next to nothing more: it refused something for want
+// of room, or has none, and since then less than a twentieth of the space has become free, or
+// less than what was refused.
+func (s *Set) Crowded() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, quota := &s.books, s.cfg.Quota
+	if quota < 0 {
+		return false
+	}
+	taken := b.used + b.reserved
+	b.crowded = taken >= quota || b.crowded && quota-taken < max(quota/100*spacious, b.refused)
+	return b.crowded
 }
 
 // Pressed says that something was refused for want of space.
@@ -242,6 +264,7 @@ func (s *Set) weigh(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	b.crowded, b.refused = s.books.crowded, s.books.refused
 	s.books = b
 	return nil
 }

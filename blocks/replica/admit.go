@@ -56,7 +56,11 @@ func (s *Set) Offer(ctx context.Context, from peer.ID, l blocks.Lease, items []w
 			return nil, err
 		}
 		if err := s.store.View(ctx, it.Hash, func([]byte) error { return nil }); err != nil { // what is rotten is wanted again
-			if out[i] = s.room(l, wanted.plus(more)); out[i] == 0 {
+			switch out[i] = s.room(l, wanted.plus(more)); {
+			case out[i] != 0:
+			case !it.Urgent && s.cools(it.Hash):
+				out[i] = wire.Quota
+			default:
 				wanted = wanted.plus(more)
 			}
 			continue

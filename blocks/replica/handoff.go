@@ -82,12 +82,13 @@ type handoff struct {
 	pointers map[digest]pointer    // guarded by mu
 	naming   map[peer.ID]int       // guarded by mu: how many of pointers name each
 	refusals map[refusalOf]refusal // guarded by mu: of others
+	cooling  map[digest]time.Time  // guarded by mu: what gave way here, until when it is not taken again
 	stands   map[digest]time.Time  // guarded by mu: what is kept here in another's place, until when that is believed
 }
 
 func newHandoff() *handoff {
 	return &handoff{asked: map[string]*sent{}, askedBy: map[peer.ID]int{}, pointers: map[digest]pointer{}, naming: map[peer.ID]int{},
-		refusals: map[refusalOf]refusal{}, stands: map[digest]time.Time{}}
+		refusals: map[refusalOf]refusal{}, stands: map[digest]time.Time{}, cooling: map[digest]time.Time{}}
 }
 
 // turnedAway notes that h was refused here, for want of room, as one of its holders.
@@ -361,6 +362,11 @@ func (x *handoff) tidy(now time.Time, after time.Duration) {
 	for k, r := range x.refusals {
 		if now.Sub(r.until) > after {
 			delete(x.refusals, k)
+		}
+	}
+	for d, until := range x.cooling {
+		if now.After(until) {
+			delete(x.cooling, d)
 		}
 	}
 	for d, until := range x.stands {

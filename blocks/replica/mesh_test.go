@@ -255,8 +255,9 @@ func (e *end) Prove(ctx context.Context, p peer.ID, nonce []byte, hs []mh.Multih
 	out := make([]wire.Proven, len(hs))
 	for i, h := range hs {
 		_ = e.mem[p].View(ctx, h, func(data []byte) error {
-			out[i] = wire.Proven{State: wire.Held, MAC: wire.Proof(nonce, data)}
-			return nil
+			st, err := wire.StateOf(ctx, e.mem[p], e.mem[p], h)
+			out[i] = wire.Proven{State: st, MAC: wire.Proof(nonce, data)}
+			return err
 		})
 		if e.forged[p] {
 			out[i] = wire.Proven{State: wire.Held, MAC: make([]byte, 32)}

@@ -17,6 +17,7 @@
 //	audit.go   prove some of it                  trust.go  who could not
 //	admit.go   what others bring: near enough? lease? space? → keep
 //	share.go   how much of the space each publisher, lease and peer may take
+//	displace.go publishers above their share give way to those below theirs
 //	handoff.go who has no room leaves its place to the next closest, and names it
 //	lease.go   newer leases: one question for each, and what was renewed or withdrawn here
 //	records.go small signed records on the members closest to their keys
@@ -81,6 +82,7 @@ type Config struct {
 	Compare     Comparer      // compares with them; nil: nothing is compared
 	NoAudit     bool          // neighbours need not prove what they have: the control of the audits
 	LeastShare  int64         // bytes that every publisher may have held here; 0 is 64 MiB
+	Yield       int64         // bytes a day that publishers above their share give up for those below theirs; 0 is a twentieth of Quota, less than 0 none
 	PeerRate    int64         // bytes a second that one peer may bring; 0 is 8 MiB/s, less than 0 no limit
 	Records     *Records      // where newer leases are found; nil looks for none
 	LeaseEvery  time.Duration // between two looks for a newer lease; 0 is 7 d
@@ -125,6 +127,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Quota == 0 {
 		c.Quota = 10 << 30
+	}
+	if c.Yield == 0 {
+		c.Yield = c.Quota / 20
 	}
 	if c.LeastShare == 0 {
 		c.LeastShare = 64 << 20
@@ -190,6 +195,8 @@ type Set struct {
 	books  books                   // guarded by mu: bytes held for others
 	pacing map[peer.ID]time.Time   // guarded by mu: when what each peer has brought is within its rate
 	copied Copied                  // guarded by mu: what repair has given away
+
+	yieldFrom string // guarded by mu: the last block that was looked at, of publishers above their share
 
 	roundAt time.Time                      // guarded by mu: when the next round begins
 	agenda  map[string]appointment         // guarded by mu: blocks that are to be examined at a time

@@ -15,7 +15,7 @@ import (
 
 // Of the space for others anybody may take what he likes until most of it is taken. From
 // then on a publisher gets an equal share of it, or LeastShare if that is more; what he has
-// already stays. A lease never holds more bytes than it says that there are under its root.
+// already stays, unless others with less than their share find no room. A lease never holds more bytes than it says that there are under its root.
 
 // eased is the part of the space, in tenths, up to which shares do not matter.
 const eased = 7
@@ -28,6 +28,10 @@ type books struct {
 	lacking  int64                    // more than there is room for, at most, since somebody last asked
 	crowded  bool                     // something was refused for want of room, and hardly any has come since
 	refused  int64                    // bytes of what was refused last, a block's at most
+	claimed  int64                    // bytes for which somebody under his share found no room, at most, since that was last seen to
+	claimant peer.ID                  // who that was
+	yields   float64                  // bytes that others may give up for that now
+	yieldAt  time.Time                // when yields was right; zero: never
 	by       map[peer.ID]int64        // of blocks held for each publisher
 	under    map[blocks.LeaseID]int64 // of blocks held under each lease
 	entering map[string]*entering     // blocks whose holdings are being written, by multihash
@@ -129,6 +133,9 @@ func (s *Set) roomLocked(l blocks.Lease, n need) wire.Status {
 	if taken > quota {
 		b.lacking = max(b.lacking, taken-quota)
 		b.crowded, b.refused = true, min(n.space, blocks.MaxSize)
+		if n.space > b.claimed && b.by[l.Publisher]+n.share <= s.fairShareLocked(l.Publisher) {
+			b.claimed, b.claimant = n.space, l.Publisher
+		}
 		select {
 		case s.pressed <- struct{}{}:
 		default:
@@ -138,11 +145,7 @@ func (s *Set) roomLocked(l blocks.Lease, n need) wire.Status {
 	if taken <= quota/10*eased {
 		return 0
 	}
-	publishers := int64(len(b.by))
-	if b.by[l.Publisher] == 0 {
-		publishers++
-	}
-	if b.by[l.Publisher]+n.share > max(s.cfg.LeastShare, quota/publishers) {
+	if b.by[l.Publisher]+n.share > s.fairShareLocked(l.Publisher) {
 		return wire.Quota
 	}
 	return 0
@@ -264,7 +267,8 @@ func (s *Set) weigh(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b.crowded, b.refused = s.books.crowded, s.books.refused
+	old := &s.books
+	b.crowded, b.refused, b.yields, b.yieldAt = old.crowded, old.refused, old.yields, old.yieldAt
 	s.books = b
 	return nil
 }

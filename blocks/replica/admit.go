@@ -131,7 +131,9 @@ func (s *Set) Keep(ctx context.Context, from peer.ID, l blocks.Lease, bs ...bloc
 		if err != nil {
 			return err
 		}
+		many := all.many
 		all = all.plus(more)
+		all.many = all.many || many
 	}
 	if no := s.reserve(l, all); no != 0 { // others were faster since the offer
 		return &wire.Refusal{Code: no, Reason: no.String()}

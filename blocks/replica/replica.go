@@ -196,7 +196,8 @@ type Set struct {
 	pacing map[peer.ID]time.Time   // guarded by mu: when what each peer has brought is within its rate
 	copied Copied                  // guarded by mu: what repair has given away
 
-	yieldFrom string // guarded by mu: the last block that was looked at, of publishers above their share
+	overLeased int64  // guarded by mu: times a block was refused for its many leases
+	yieldFrom  string // guarded by mu: the last block that was looked at, of publishers above their share
 
 	roundAt time.Time                      // guarded by mu: when the next round begins
 	agenda  map[string]appointment         // guarded by mu: blocks that are to be examined at a time
@@ -239,6 +240,14 @@ func (s *Set) Repaired() Copied {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.copied
+}
+
+// Overleased is how often a block was refused because it is held under as many leases of
+// others as it may be, [wire.MaxLeases].
+func (s *Set) Overleased() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.overLeased
 }
 
 // Space is how many bytes are held for others, and how many may be; a limit below

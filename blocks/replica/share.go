@@ -91,10 +91,26 @@ func (s *Set) counted(ls []blocks.Lease) bool {
 }
 
 // need is how many bytes more blocks would take: of the space for others, of their
-// publisher's share, and under their lease.
-type need struct{ space, share, lease int64 }
+// publisher's share, and under their lease; many is of the last block that was added.
+type need struct {
+	space, share, lease int64
+	many                bool // and a block has as many leases as it may have
+}
 
-func (n need) plus(m need) need { return need{n.space + m.space, n.share + m.share, n.lease + m.lease} }
+func (n need) plus(m need) need {
+	return need{n.space + m.space, n.share + m.share, n.lease + m.lease, m.many}
+}
+
+// many reports whether a block with the leases ls has as many of others that stand as it may have.
+func (s *Set) many(ls []blocks.Lease) bool {
+	n := 0
+	for _, l := range blocks.Standing(ls, time.Now()) {
+		if l.Publisher != s.self {
+			n++
+		}
+	}
+	return n >= wire.MaxLeases
+}
 
 // needs says what the block h of size bytes would take under l that it does not take yet.
 func (s *Set) needs(ctx context.Context, l blocks.Lease, h mh.Multihash, size int64) (n need, err error) {
@@ -110,6 +126,7 @@ func (s *Set) needs(ctx context.Context, l blocks.Lease, h mh.Multihash, size in
 	}
 	if id := l.ID(); !slices.ContainsFunc(ls, func(x blocks.Lease) bool { return x.ID() == id }) {
 		n.lease = size
+		n.many = s.many(ls)
 	}
 	return n, nil
 }
@@ -123,6 +140,10 @@ func (s *Set) room(l blocks.Lease, n need) wire.Status {
 
 func (s *Set) roomLocked(l blocks.Lease, n need) wire.Status {
 	b, quota := &s.books, s.cfg.Quota
+	if n.many {
+		s.overLeased++
+		return wire.Leased
+	}
 	if l.Bytes > 0 && n.lease > 0 && uint64(b.under[l.ID()]+n.lease) > l.Bytes {
 		return wire.BadLease
 	}

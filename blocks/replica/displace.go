@@ -35,7 +35,14 @@ type Displaced struct {
 	Kept          int64 // blocks that stay, because fewer than r others hold them
 }
 
-// fairShare is how many bytes a publisher may have held when space is short, with one more
+// GaveWay is what publishers above their share have given up since the start.
+func (s *Set) GaveWay() Displaced {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.displaced
+}
+
+// fairShareLocked is how many bytes a publisher may have held when space is short, with one more
 // publisher beside those there are unless p is one of them. The caller holds mu.
 func (s *Set) fairShareLocked(p peer.ID) int64 {
 	publishers := int64(len(s.books.by))
@@ -110,6 +117,7 @@ func (s *Set) Displace(ctx context.Context) (out Displaced, err error) {
 	}
 	s.mu.Lock()
 	s.books.yields -= float64(out.Bytes)
+	s.displaced = Displaced{s.displaced.Blocks + out.Blocks, s.displaced.Bytes + out.Bytes, s.displaced.Kept + out.Kept}
 	s.mu.Unlock()
 	return out, nil
 }

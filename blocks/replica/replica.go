@@ -196,8 +196,9 @@ type Set struct {
 	pacing map[peer.ID]time.Time   // guarded by mu: when what each peer has brought is within its rate
 	copied Copied                  // guarded by mu: what repair has given away
 
-	overLeased int64  // guarded by mu: times a block was refused for its many leases
-	yieldFrom  string // guarded by mu: the last block that was looked at, of publishers above their share
+	overLeased int64     // guarded by mu: times a block was refused for its many leases
+	displaced  Displaced // guarded by mu: in all
+	yieldFrom  string    // guarded by mu: the last block that was looked at, of publishers above their share
 
 	roundAt time.Time                      // guarded by mu: when the next round begins
 	agenda  map[string]appointment         // guarded by mu: blocks that are to be examined at a time

@@ -273,3 +273,75 @@ func TestGivingWayKeepsTheBooks(t *testing.T) {
 		t.Error("nothing ever gave way: this test cannot fail")
 	}
 }
+
+// Somebody who comes and goes does not move the blocks of others to and fro: what gave way is
+// not taken again for a day when there is room again, unless few copies are left.
+func TestWhatGaveWayIsNotTakenAgainSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const r, size = 2, 100
+		m, at := tight(6, 1000, replica.Config{R: r, Rate: -1, PeerRate: -1, Quota: -1, Yield: 1000})
+		ctx, life := t.Context(), 300*24*time.Hour
+		next := uint64(0)
+		near := func(n int) blocks.Block { // the next block that at may keep
+			for {
+				next++
+				if b := bytesOf(next, size); slices.Contains(m.nearest(b.Hash(), n), at) {
+					return b
+				}
+			}
+		}
+		var theirs []blocks.Block
+		for range 7 {
+			b := near(r)
+			theirs = append(theirs, b)
+			for _, p := range append(m.nearest(b.Hash(), 2*r)[:r+1], at) {
+				if st, err := m.bring(t, p, of(t, 1, r, life), b); st != wire.Stored && st != wire.Have {
+					t.Fatal(st, err)
+				}
+			}
+		}
+		for who := range uint64(3) {
+			if st, err := m.bring(t, at, of(t, 2+who, r, life), near(r)); st != wire.Stored {
+				t.Fatal(st, err)
+			}
+		}
+		guest, b := of(t, 9, r, life), near(r)
+		if st, _ := m.bring(t, at, guest, b); st != wire.Full {
+			t.Fatalf("the guest at first: %s", st)
+		}
+		if out, err := m.set[at].Displace(ctx); err != nil || out.Blocks != 1 {
+			t.Fatalf("%+v, %v", out, err)
+		}
+		if st, _ := m.bring(t, at, guest, b); st != wire.Stored {
+			t.Fatalf("the guest then: %s", st)
+		}
+		guest.Seq, guest.State = guest.Seq+1, blocks.LeaseRevoked
+		over := blockstest.Must(blocks.Grant(blockstest.Key(9), guest))
+		if err := replica.LeaseNews(m.mem[at])(ctx, replica.LeaseRecord(over)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := m.set[at].Forget(ctx, b.Hash()); err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(theirs, func(b blocks.Block) bool {
+			st, _ := wire.StateOf(ctx, m.mem[at], m.mem[at], b.Hash())
+			return st != wire.Held
+		})
+		gone := theirs[i]
+		if err := m.mem[at].Delete(ctx, gone.Hash()); err != nil {
+			t.Fatal(err)
+		}
+		few := of(t, 2, r, life) // of one below his share: nothing but the time is in the way
+		if st, _ := m.bring(t, at, few, gone); st != wire.Quota {
+			t.Errorf("what gave way: %s", st)
+		}
+		says, err := m.set[at].Offer(ctx, "somebody", few, []wire.Item{{Hash: gone.Hash(), Size: size, Urgent: true}})
+		if err != nil || says[0] != 0 {
+			t.Errorf("when few copies are left: %s, %v", says[0], err)
+		}
+		time.Sleep(25 * time.Hour)
+		if st, _ := m.bring(t, at, few, gone); st != wire.Stored {
+			t.Errorf("a day later: %s", st)
+		}
+	})
+}

@@ -163,7 +163,11 @@ func (m *mesh) below(bs []blocks.Block, r int) (n int) {
 // without room name who stands in for them; and once all is in its place nothing moves. The
 // control does not remember who had no room.
 func TestFortyPercentWithoutRoom(t *testing.T) {
-	const peers, n, r = 40, 120, 5
+	const peers, r = 40, 5
+	n := 1000
+	if testing.Short() {
+		n = 120
+	}
 	synctest.Test(t, func(t *testing.T) {
 		cfg := crowd(3)
 		m := crowded(peers, cfg)

@@ -229,7 +229,10 @@ func (e *end) pass(ctx context.Context, p peer.ID, l blocks.Lease, items []wire.
 	e.set[p].Pass(ctx, e.self, l, fan, func(i int, a wire.Ack) {
 		one.Lock()
 		defer one.Unlock()
-		tell(at[i], heard(a))
+		if a.Status == wire.Full || a.Status == wire.Quota { // a Failed of a pass that a crash cut short is not heard: the put after it passes on anew
+			a = heard(a)
+		}
+		tell(at[i], a)
 	})
 	return ctx.Err()
 }

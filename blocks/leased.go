@@ -34,3 +34,9 @@ func (l Lease) Info(now time.Time) LeaseInfo {
 	}
 	return i
 }
+
+// LeaseOptions is what a lease of a root is to be.
+type LeaseOptions struct {
+	Expires  time.Duration // from now on; 0 is as long as the last time, of a new one the peer's default
+	Replicas int           // copies, 1 to [MaxReplicas]; 0 is as many as so far, of a new one the peer's default
+}

@@ -28,11 +28,17 @@ func (r *Router) Nearer(h mh.Multihash, n int) (infos []peer.AddrInfo) {
 	}
 	r.mu.Unlock()
 	for _, p := range ids {
-		if addrs := r.cfg.admit(r.host.Peerstore().Addrs(p)); len(addrs) > 0 {
-			infos = append(infos, peer.AddrInfo{ID: p, Addrs: addrs})
+		if ai, ok := r.Addressed(p); ok {
+			infos = append(infos, ai)
 		}
 	}
 	return infos
+}
+
+// Addressed gives p with the addresses that it may have in this network; false: none are known.
+func (r *Router) Addressed(p peer.ID) (peer.AddrInfo, bool) {
+	addrs := r.cfg.admit(r.host.Peerstore().Addrs(p))
+	return peer.AddrInfo{ID: p, Addrs: addrs}, len(addrs) > 0
 }
 
 // Named notes for a short time the addresses that somebody gave for a peer, and says whether

@@ -222,7 +222,7 @@ func (n *Node) tidy(ctx context.Context) error {
 
 // relieve forgets what was held under leases that are over when others need the space
 // given to them, asked for longest ago first, and no more than was lacking and a tenth of that space.
-// Nothing goes while there is space.
+// Where that is not enough, publishers above their share give way. Nothing goes while there is space.
 func (n *Node) relieve(ctx context.Context) error {
 	for {
 		select {
@@ -230,9 +230,11 @@ func (n *Node) relieve(ctx context.Context) error {
 			return nil
 		case <-n.set.Pressed():
 		}
+		lacking := int64(0)
 		out, err := n.collect(ctx, nil, func(b idle) bool { return b.over }, func(idle int64) int64 {
 			_, limit := n.set.Space()
-			return min(idle, n.set.Lacking()+limit/10)
+			lacking = n.set.Lacking()
+			return min(idle, lacking+limit/10)
 		})
 		switch {
 		case ctx.Err() != nil:
@@ -241,12 +243,27 @@ func (n *Node) relieve(ctx context.Context) error {
 		case out.Blocks > 0:
 			n.log.Info("forgot what leases held that are over", "blocks", out.Blocks, "bytes", out.Bytes)
 		}
+		if err == nil && out.Bytes < lacking {
+			n.displace(ctx)
+		}
 		pause := time.NewTimer(n.cfg.Timing().Tidy) // a pass looks at every block
 		select {
 		case <-ctx.Done():
 		case <-pause.C:
 		}
 		pause.Stop()
+	}
+}
+
+// displace has publishers that have more than their share give way to those that have less.
+func (n *Node) displace(ctx context.Context) {
+	out, err := n.set.Displace(ctx)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		n.log.Warn("no publisher gives way to others", "err", err)
+	case out.Blocks+out.Kept > 0:
+		n.log.Info("publishers above their share gave way to others", "blocks", out.Blocks, "bytes", out.Bytes, "kept", out.Kept)
 	}
 }
 

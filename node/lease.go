@@ -96,21 +96,31 @@ func renews(pin blocks.Pin, l blocks.Lease) bool {
 // is pinned here without a lease that stands, somebody else's too, gets one of this
 // peer's own, and is placed.
 func (n *Node) Renew(ctx context.Context, path string, expires time.Duration) (blocks.LeaseInfo, error) {
-	if expires != 0 && (expires < blocks.MinLeaseTime || expires > blocks.MaxLeaseTime) {
-		return blocks.LeaseInfo{}, fmt.Errorf("renew: a lease of %s: want 1m to %s", expires, Duration(blocks.MaxLeaseTime))
+	return n.Lease(ctx, path, blocks.LeaseOptions{Expires: expires})
+}
+
+// Lease is [Node.Renew] for who chooses the number of copies too; with another number than so
+// far everything under path, which must be pinned here, is placed anew.
+func (n *Node) Lease(ctx context.Context, path string, o blocks.LeaseOptions) (blocks.LeaseInfo, error) {
+	if o.Expires != 0 && (o.Expires < blocks.MinLeaseTime || o.Expires > blocks.MaxLeaseTime) {
+		return blocks.LeaseInfo{}, fmt.Errorf("renew: a lease of %s: want 1m to %s", o.Expires, Duration(blocks.MaxLeaseTime))
+	}
+	if o.Replicas < 0 || o.Replicas > blocks.MaxReplicas {
+		return blocks.LeaseInfo{}, fmt.Errorf("renew: %d copies: want 1 to %d", o.Replicas, blocks.MaxReplicas)
 	}
 	root, err := n.Resolve(ctx, path)
 	if err != nil {
 		return blocks.LeaseInfo{}, fmt.Errorf("renew: %w", err)
 	}
-	info, err := n.renew(ctx, root, expires)
+	info, err := n.renew(ctx, root, o)
 	if err != nil {
 		return info, fmt.Errorf("renew: %w", err)
 	}
 	return info, nil
 }
 
-func (n *Node) renew(ctx context.Context, root cid.Cid, life time.Duration) (info blocks.LeaseInfo, err error) {
+func (n *Node) renew(ctx context.Context, root cid.Cid, o blocks.LeaseOptions) (info blocks.LeaseInfo, err error) {
+	life := o.Expires
 	pin, pinned, err := n.ledger.Pinned(ctx, root)
 	if err != nil {
 		return info, err
@@ -125,6 +135,9 @@ func (n *Node) renew(ctx context.Context, root cid.Cid, life time.Duration) (inf
 	var under []mh.Multihash
 	if !ok {
 		l = blocks.Lease{Root: root, R: n.cfg.Replica.R}
+	}
+	if o.Replicas != 0 && o.Replicas != l.R {
+		l.R, stands = o.Replicas, false
 	}
 	if !stands {
 		if !pinned {
@@ -275,7 +288,7 @@ func (n *Node) renewDue(ctx context.Context) error {
 		if !ok || !renews(pin, l) || now.Sub(l.Issued) < l.Expires.Sub(l.Issued)/2 {
 			continue
 		}
-		if info, err := n.renew(ctx, pin.Root, 0); err != nil {
+		if info, err := n.renew(ctx, pin.Root, blocks.LeaseOptions{}); err != nil {
 			n.log.Warn("a lease is not renewed", "root", pin.Root, "err", err)
 		} else {
 			n.log.Info("renewed a lease", "root", pin.Root, "expires", info.Expires, "keepers", info.Keepers)

@@ -196,6 +196,17 @@ func TestAnotherMayTakeOverALease(t *testing.T) {
 		if len(mine) != 1 || mine[0].Root != rc.Root || !mine[0].Pinned {
 			t.Errorf("leases %+v", mine)
 		}
+		more, err := w.Nodes[2].Lease(t.Context(), rc.Root.String(), blocks.LeaseOptions{Replicas: 4})
+		if err != nil || more.Replicas != 4 || more.Seq != 2 {
+			t.Errorf("%+v, %v", more, err)
+		}
+		time.Sleep(time.Minute)
+		if h, err := w.Nodes[3].Health(t.Context(), rc.Root.String(), false); err != nil || h.Target != 4 || h.Min < 4 {
+			t.Errorf("with one copy more: %+v, %v", h, err)
+		}
+		if _, err := w.Nodes[2].Lease(t.Context(), rc.Root.String(), blocks.LeaseOptions{Replicas: 21}); err == nil {
+			t.Error("a lease of 21 copies")
+		}
 		if _, err := w.Nodes[2].Renew(t.Context(), "nonsense", 0); err == nil || errors.Is(err, blocks.ErrBadLease) {
 			t.Errorf("nonsense: %v", err)
 		}

@@ -114,7 +114,13 @@ func (l lent) View(_ context.Context, _ mh.Multihash, f func([]byte) error) erro
 	return f(l.b.RawData())
 }
 
-// closer is who is nearer to h than this peer, for who asks it for what it has not got.
-func (n *Node) closer(_ context.Context, h mh.Multihash) []peer.AddrInfo {
-	return n.router.Nearer(h, n.cfg.Replica.R)
+// closer is who keeps h in the place of this peer, and who is nearer to it, for who asks this
+// peer for what it has not got.
+func (n *Node) closer(_ context.Context, h mh.Multihash) (infos []peer.AddrInfo) {
+	if p, ok := n.set.InPlace(h); ok {
+		if ai, ok := n.router.Addressed(p); ok {
+			infos = append(infos, ai)
+		}
+	}
+	return append(infos, n.router.Nearer(h, n.cfg.Replica.R)...)
 }

@@ -213,6 +213,9 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 				return 0, false
 			}
 			used, limit := s.Space()
+			if s.Crowded() {
+				return 0, true
+			}
 			return limit - used, limit > 0
 		},
 		Neighbours: 2 * cfg.Replica.R, Retry: retry(t), Values: nameJudges(), Log: log.With("part", "dht"),

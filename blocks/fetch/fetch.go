@@ -1,8 +1,9 @@
 // Package fetch gets one block from wherever it is:
 //
 //	local store → (one flight a block) → closest live members: the better of two, hedged,
-//	those that failed last → whom they name → a fresh lookup → those who left a record that
-//	they have it → strangers, by bitswap → check → caller
+//	those that failed last, who keeps it in the place of one that has no room at once → whom
+//	they name → a fresh lookup → those who left a record that they have it → strangers, by
+//	bitswap → check → caller
 //
 // It implements boxo's exchange.Interface with sessions, so that blockservice,
 // UnixFS and the gateway stand on it unchanged. What is fetched for the blockservice is
@@ -341,7 +342,7 @@ func (f *Fetcher) firstFrom(ctx context.Context, ps []peer.ID, c cid.Cid, s *ses
 		took time.Duration
 		err  error
 	}
-	answers := make(chan answer, len(ps)) // room for each: no loser is ever left behind
+	answers := make(chan answer, len(ps)+hintsMost) // room for each: no loser is ever left behind
 	hedge := time.NewTimer(0)
 	defer hedge.Stop()
 	next, late := 0, 0
@@ -383,7 +384,7 @@ func (f *Fetcher) firstFrom(ctx context.Context, ps []peer.ID, c cid.Cid, s *ses
 				f.mend(a.b, a.from, t)
 				return a.b, a.from, nil
 			case blocks.IsNotFound(a.err):
-				t.missed(a.from, a.err)
+				ps = t.lead(ps, next, t.missed(a.from, a.err), f.cfg.Named)
 				f.known.lacked(a.from)
 				s.lacked(a.from)
 			case ctx.Err() == nil:

@@ -13,7 +13,8 @@ import (
 )
 
 // The most peers that are asked for one block because somebody who lacks it named them, and
-// how many of them one peer may name.
+// how many of them one peer may name; of those that are farther from the key than itself, to
+// which it has left its place, the first alone counts.
 const (
 	hintsMost = 8
 	hintsEach = 3
@@ -29,8 +30,9 @@ type hint interface {
 //
 //	asked → miss, with hints → nearer to the key than who gave them? → asked …
 //
-// Each step must lead nearer and nobody is asked twice, so that there is no way round in a
-// circle; made up peers are bounded besides.
+// Each step must lead nearer, but for the one peer to which another has left its place, and
+// nobody is asked twice, so that there is no way round in a circle; made up peers are bounded
+// besides.
 type trail struct {
 	key    keyspace.Key
 	asked  []peer.ID
@@ -63,21 +65,45 @@ func (t *trail) first() []peer.ID {
 	return nil
 }
 
-// missed notes that p has not got the block, and whom it names.
-func (t *trail) missed(p peer.ID, err error) {
+// missed notes that p has not got the block, and whom it names. It gives who keeps the block
+// in p's place, as p says, if there is one: that one is asked next.
+func (t *trail) missed(p peer.ID, err error) (instead peer.AddrInfo) {
 	t.lack = append(t.lack, p)
 	var h hint
 	if !errors.As(err, &h) {
-		return
+		return instead
 	}
 	n, own := 0, keyspace.OfPeer(p)
-	for _, ai := range h.Closer() {
+	all := h.Closer()
+	if len(all) > 0 && keyspace.Closer(t.key, keyspace.OfPeer(all[0].ID), own) > 0 {
+		instead, all = all[0], all[1:]
+	}
+	for _, ai := range all {
 		known := slices.ContainsFunc(t.named, func(o peer.AddrInfo) bool { return o.ID == ai.ID })
 		if n < hintsEach && !known && keyspace.Closer(t.key, keyspace.OfPeer(ai.ID), own) < 0 {
 			n++
 			t.named = append(t.named, ai)
 		}
 	}
+	return instead
+}
+
+// lead gives ps, of which the first n were asked, with who is to be asked in another's place
+// next. It was to be asked anyway, or counts as a hint that is followed.
+func (t *trail) lead(ps []peer.ID, n int, to peer.AddrInfo, known func(peer.AddrInfo) bool) []peer.ID {
+	switch i := slices.Index(ps, to.ID); {
+	case to.ID == "" || known == nil || i >= 0 && i < n:
+		return ps
+	case i >= 0:
+		ps = slices.Delete(slices.Clone(ps), i, i+1)
+	case t.follow == 0 || slices.Contains(t.asked, to.ID) || !known(to):
+		return ps
+	default:
+		t.follow--
+		t.ask([]peer.ID{to.ID})
+		ps = slices.Clone(ps)
+	}
+	return slices.Insert(ps, n, to.ID)
 }
 
 // next takes those named that were not asked, nearest first.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -151,6 +152,52 @@ func TestWhoLacksABlockIsTold(t *testing.T) {
 		}
 		if len(told) != 1 || told[0].From != "friend" || len(told[0].Lack) != 1 || told[0].Lack[0] != "lacks" {
 			t.Errorf("told %+v", told)
+		}
+	})
+}
+
+// Who lacks a block and names one that is farther from it than itself is taken to say who keeps
+// it in its place: that one is asked at once, before the others who may have it, and one who
+// nobody would have asked too. The control follows no hints.
+func TestWhoStandsInIsAskedAtOnce(t *testing.T) {
+	ps := ranked(20)
+	for _, at := range []int{9, 15} { // among those who are asked anyway, and not
+		for name, named := range map[string]func(peer.AddrInfo) bool{"followed": all, "control": nil} {
+			var asked atomic.Int32
+			lack := func(ctx context.Context) (blocks.Block, error) { asked.Add(1); return lacks(ctx) }
+			peers := says{}
+			for _, p := range ps {
+				peers[p] = lack
+			}
+			for _, p := range ps[:5] {
+				peers[p] = func(ctx context.Context) (blocks.Block, error) { asked.Add(1); return names(ps[at])(ctx) }
+			}
+			peers[ps[at]] = after(0)
+			f := fetch.New("me", new(blockstest.Mem), near(ps[:10]), peers, fetch.Config{Named: named})
+			_, err := f.Get(t.Context(), x.Cid())
+			if n := asked.Load(); named != nil && (err != nil || n != 1) || named == nil && n < 2 {
+				t.Errorf("%s, at %d: %d asked in vain, %v", name, at, n, err)
+			}
+		}
+	}
+}
+
+// Those that name ever other peers as standing in for them lead nobody far: each names one, and
+// all of them together no more than hints are followed.
+func TestWhoIsSaidToStandInIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ps := ranked(60)
+		a := &attackers{}
+		a.name = func(p peer.ID) (out []peer.ID) {
+			i := slices.Index(ps, p)
+			return ps[min(i+1, len(ps)-1):]
+		}
+		f := fetch.New("me", new(blockstest.Mem), near(ps[:10]), a, fetch.Config{Named: all})
+		if _, err := f.Get(t.Context(), x.Cid()); !blocks.IsNotFound(err) {
+			t.Errorf("%v, want that nobody has it", err)
+		}
+		if n := a.asked.Load(); n > 10+8 {
+			t.Errorf("%d questions", n)
 		}
 	})
 }

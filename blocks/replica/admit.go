@@ -33,11 +33,13 @@ func (s *Set) Offer(ctx context.Context, from peer.ID, l blocks.Lease, items []w
 			return nil, err
 		}
 	}
+	seated := make([]bool, len(items))
 	for i, it := range items {
 		if out[i] = all; all == 0 {
-			out[i] = s.near(ctx, l, it.Hash)
+			out[i], seated[i] = s.near(ctx, l, it.Hash)
 		}
 	}
+	defer func() { s.handOff(from, l, items, out, seated) }()
 	s.awaits(ctx, from, items, out)
 	s.entering.RLock()
 	defer s.entering.RUnlock()
@@ -54,7 +56,11 @@ func (s *Set) Offer(ctx context.Context, from peer.ID, l blocks.Lease, items []w
 			return nil, err
 		}
 		if err := s.store.View(ctx, it.Hash, func([]byte) error { return nil }); err != nil { // what is rotten is wanted again
-			if out[i] = s.room(l, wanted.plus(more)); out[i] == 0 {
+			switch out[i] = s.room(l, wanted.plus(more)); {
+			case out[i] != 0:
+			case !it.Urgent && s.cools(it.Hash):
+				out[i] = wire.Quota
+			default:
 				wanted = wanted.plus(more)
 			}
 			continue
@@ -85,16 +91,19 @@ func (s *Set) word(ctx context.Context, l blocks.Lease) (blocks.Lease, wire.Stat
 	return known, 0, nil
 }
 
-// near answers 0 when this peer is near enough to h to keep it.
-func (s *Set) near(ctx context.Context, l blocks.Lease, h mh.Multihash) wire.Status {
-	near, err := s.holders(ctx, h, l.Publisher, 2*l.R)
-	switch {
-	case err != nil:
-		return wire.Failed
-	case !slices.Contains(near, s.self):
-		return wire.NotResponsible
+// near answers 0 when this peer is near enough to h to keep it, and whether it is one of its
+// holders.
+func (s *Set) near(ctx context.Context, l blocks.Lease, h mh.Multihash) (no wire.Status, seated bool) {
+	near, err := s.around(ctx, h, l.Publisher, l.R)
+	if err != nil {
+		return wire.Failed, false
 	}
-	return 0
+	switch i := slices.Index(near, s.self); {
+	case i < 0:
+		return wire.NotResponsible, false
+	default:
+		return 0, i < l.R
+	}
 }
 
 // Keep implements wire.Keeper: the blocks first, then why they are kept.
@@ -122,7 +131,9 @@ func (s *Set) Keep(ctx context.Context, from peer.ID, l blocks.Lease, bs ...bloc
 		if err != nil {
 			return err
 		}
+		many := all.many
 		all = all.plus(more)
+		all.many = all.many || many
 	}
 	if no := s.reserve(l, all); no != 0 { // others were faster since the offer
 		return &wire.Refusal{Code: no, Reason: no.String()}

@@ -51,24 +51,34 @@ func (o *owed) rank(p peer.ID) (n int) {
 func (s *Set) look(ctx context.Context, h mh.Multihash, l blocks.Lease) (*owed, error) {
 	o, ids, alive, err := s.glance(ctx, h, l)
 	if err == nil {
-		s.stand(h, l.R, ids, alive)
+		n := min(2*l.R+1, len(ids))
+		s.stand(h, l.R, ids[:n], alive[:n])
 	}
 	return o, err
 }
 
 // glance is look for who does not hold examining: what it sees stands for no other block.
 func (s *Set) glance(ctx context.Context, h mh.Multihash, l blocks.Lease) (o *owed, ids []peer.ID, alive []bool, err error) {
-	ids, alive, err = s.router.Seats(ctx, h, 2*l.R+1)
-	if err != nil {
-		return nil, nil, nil, err
+	for n := 2*l.R + 1; ; { // one more for each that has no room
+		ids, alive, err = s.router.Seats(ctx, h, n)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		more := min(2*l.R+1+s.fullAmong(ids), 4*l.R+1)
+		if len(ids) < n || more <= n {
+			break
+		}
+		n = more
 	}
 	o = &owed{hash: h, lease: l, has: map[peer.ID]wire.State{}}
+	d := digestOfHash(h)
 	for i, p := range ids {
 		switch {
 		case p == l.Publisher:
 		case len(o.seats) < l.R:
-			o.seats = append(o.seats, seat{peer: p, alive: alive[i], full: s.isFull(p)})
-		case alive[i] && p != s.self && !s.isFull(p):
+			asked := s.hasRefused(p, d, true)
+			o.seats = append(o.seats, seat{peer: p, alive: alive[i], full: asked || s.isFull(p), asked: asked})
+		case alive[i] && p != s.self && !s.isFull(p) && !s.hasRefused(p, d, true):
 			o.spare = append(o.spare, p)
 		}
 	}
@@ -97,10 +107,30 @@ func (x *examination) mend(ctx context.Context, batch []*owed) error {
 	if err := x.askAll(ctx, asks); err != nil {
 		return err
 	}
+	if err := x.askAll(ctx, standIns(mine)); err != nil {
+		return err
+	}
 	for _, o := range mine {
 		s.assign(o)
 	}
 	return s.shed(ctx, batch)
+}
+
+// standIns is who may keep blocks in the place of those that have no room for them.
+func standIns(os []*owed) map[peer.ID][]*owed {
+	asks := map[peer.ID][]*owed{}
+	for _, o := range os {
+		gaps := 0
+		for _, st := range o.seats {
+			if has, ok := o.has[st.peer]; ok && st.alive && st.full && has != wire.Held {
+				gaps++
+			}
+		}
+		for _, p := range o.spare[:min(gaps, len(o.spare))] {
+			asks[p] = append(asks[p], o)
+		}
+	}
+	return asks
 }
 
 // assign makes a task of what this peer owes to one block, now or later.

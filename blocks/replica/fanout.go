@@ -57,7 +57,7 @@ func (s *Set) Pass(ctx context.Context, _ peer.ID, l blocks.Lease, items []wire.
 	defer cancel()
 	to := map[peer.ID][]int{}
 	for i, it := range items {
-		near, err := s.holders(ctx, it.Hash, l.Publisher, 2*l.R)
+		near, err := s.around(ctx, it.Hash, l.Publisher, l.R)
 		if err != nil {
 			return
 		}
@@ -102,6 +102,9 @@ func (s *Set) passTo(ctx context.Context, p peer.ID, l blocks.Lease, items []wir
 	err := s.offerOnce(ctx, p, l, wire.Fanout, what, func(k int, a wire.Ack) {
 		idle.Reset(s.cfg.Linger)
 		told[k] = true
+		if a.Peer == "" && noRoom(a.Status) {
+			s.refusedBy(p, digestOfHash(what[k].Hash), true)
+		}
 		tell(is[k], wire.Ack{Status: a.Status, Peer: p})
 	})
 	if err == nil {

@@ -100,13 +100,13 @@ func (s *Set) place(ctx context.Context, j *Job, hs []mh.Multihash) error {
 // parcel finds where h has to go; nil is nowhere, for now.
 func (g *group) parcel(ctx context.Context, h mh.Multihash) *parcel {
 	s, j := g.set, g.job
-	near, err := s.holders(ctx, h, j.lease.Publisher, 2*j.lease.R)
+	near, err := s.around(ctx, h, j.lease.Publisher, j.lease.R)
 	if err != nil {
 		j.note(h, nil, 0)
 		j.failed("", err)
 		return nil // nobody is there; the next pass asks again
 	}
-	have := j.note(h, near, len(near))
+	have := j.note(h, near, min(len(near), 2*j.lease.R))
 	p := &parcel{hash: h, miss: min(j.lease.R, len(near)) - have, need: min(blocks.Quorum, j.lease.R, len(near))}
 	if p.miss <= 0 {
 		return nil

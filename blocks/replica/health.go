@@ -67,7 +67,7 @@ func (s *Set) Health(ctx context.Context, root cid.Cid, bs []Sized, g blocks.Get
 	}
 	holders, repairs, sum := map[peer.ID]bool{}, map[peer.ID]bool{}, 0
 	for _, f := range found {
-		h.Members = max(h.Members, len(f.near))
+		h.Members = max(h.Members, min(len(f.near), 2*r))
 		h.Bytes += f.Size
 		for _, p := range f.who {
 			holders[p] = true

@@ -2,6 +2,7 @@ package replica_test
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -26,11 +27,17 @@ type mesh struct {
 
 	ready chan struct{}
 	zone  map[peer.ID][]peer.ID // whom it has met, where that is not everybody; set before it runs
+	flags bool                  // who has no room is known to have none; set before it runs
+
+	sort sync.Once
+	keys keyspace.Set             // set by sort
+	at   map[keyspace.Key]peer.ID // set by sort
 
 	mu       sync.Mutex
 	messages int              // guarded by mu: of comparisons
 	fetched  map[peer.ID]int  // guarded by mu: blocks, by who fetched them
 	stored   map[peer.ID]int  // guarded by mu: blocks that were brought, by to whom
+	refused  map[peer.ID]int  // guarded by mu: blocks that were refused for want of room, by who did
 	forged   map[peer.ID]bool // proves with wrong bytes; set before it runs
 }
 
@@ -52,12 +59,18 @@ func newMesh(n int, cfg replica.Config) *mesh {
 
 // meshOf is newMesh of peers with given names.
 func meshOf(ids []peer.ID, cfg replica.Config) *mesh {
+	return meshWith(ids, cfg, func(peer.ID, *replica.Config) {})
+}
+
+// meshWith is meshOf of peers of which each is set up by tune.
+func meshWith(ids []peer.ID, all replica.Config, tune func(peer.ID, *replica.Config)) *mesh {
 	m := &mesh{ids: ids, set: map[peer.ID]*replica.Set{}, mem: map[peer.ID]*blockstest.Mem{}, ready: make(chan struct{}),
-		fetched: map[peer.ID]int{}, stored: map[peer.ID]int{}, forged: map[peer.ID]bool{}}
+		fetched: map[peer.ID]int{}, stored: map[peer.ID]int{}, refused: map[peer.ID]int{}, forged: map[peer.ID]bool{}}
 	close(m.ready)
 	for _, p := range ids {
-		e := &end{m, p, make(chan struct{}, 1)}
+		e, cfg := &end{m, p, make(chan struct{}, 1)}, all
 		cfg.Zone, cfg.Compare = e, e
+		tune(p, &cfg)
 		m.mem[p] = new(blockstest.Mem)
 		m.set[p] = replica.New(p, m.mem[p], m.mem[p], e, e, cfg)
 	}
@@ -111,6 +124,21 @@ func (m *mesh) copies(b blocks.Block, but peer.ID) (n int) {
 	return n
 }
 
+// nearest gives the n peers nearest to h.
+func (m *mesh) nearest(h mh.Multihash, n int) (out []peer.ID) {
+	m.sort.Do(func() {
+		m.at = map[keyspace.Key]peer.ID{}
+		for _, p := range m.ids {
+			m.at[keyspace.OfPeer(p)] = p
+		}
+		m.keys = keyspace.SetOf(slices.Collect(maps.Keys(m.at)))
+	})
+	for _, i := range m.keys.Nearest(keyspace.OfHash(h), n) {
+		out = append(out, m.at[m.keys[i]])
+	}
+	return out
+}
+
 func (e *end) wait(ctx context.Context) error {
 	select {
 	case <-time.After(e.lag):
@@ -134,7 +162,7 @@ func (e *end) Changed() <-chan struct{} {
 }
 
 func (e *end) Closest(_ context.Context, h mh.Multihash, n int) ([]peer.ID, bool, error) {
-	return keyspace.Nearest(keyspace.OfHash(h), e.ids, n), true, nil
+	return e.nearest(h, n), true, nil
 }
 
 func (e *end) Seats(ctx context.Context, h mh.Multihash, n int) ([]peer.ID, []bool, error) {
@@ -163,9 +191,29 @@ func (e *end) Offer(ctx context.Context, p peer.ID, l blocks.Lease, _ wire.Reaso
 			e.mu.Unlock()
 			says[i] = wire.Stored
 		}
-		tell(i, wire.Ack{Status: says[i]})
+		if says[i] == wire.Full || says[i] == wire.Quota {
+			e.mu.Lock()
+			e.refused[p]++
+			e.mu.Unlock()
+		}
+		tell(i, heard(wire.Ack{Status: says[i]}))
 	}
 	return e.pass(ctx, p, l, items, says, tell)
+}
+
+// refusedBy is how many blocks p has refused for want of room.
+func (m *mesh) refusedBy(p peer.ID) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.refused[p]
+}
+
+// heard is a as the wire tells it: a refusal is an error.
+func heard(a wire.Ack) wire.Ack {
+	if a.Status != wire.Stored && a.Status != wire.Have {
+		a.Err = &wire.Refusal{Code: a.Status, Reason: a.Status.String()}
+	}
+	return a
 }
 
 // pass has p pass on those of items that are to be passed on and that it has.
@@ -181,6 +229,9 @@ func (e *end) pass(ctx context.Context, p peer.ID, l blocks.Lease, items []wire.
 	e.set[p].Pass(ctx, e.self, l, fan, func(i int, a wire.Ack) {
 		one.Lock()
 		defer one.Unlock()
+		if a.Status == wire.Full || a.Status == wire.Quota { // a Failed of a pass that a crash cut short is not heard: the put after it passes on anew
+			a = heard(a)
+		}
 		tell(at[i], a)
 	})
 	return ctx.Err()
@@ -207,8 +258,9 @@ func (e *end) Prove(ctx context.Context, p peer.ID, nonce []byte, hs []mh.Multih
 	out := make([]wire.Proven, len(hs))
 	for i, h := range hs {
 		_ = e.mem[p].View(ctx, h, func(data []byte) error {
-			out[i] = wire.Proven{State: wire.Held, MAC: wire.Proof(nonce, data)}
-			return nil
+			st, err := wire.StateOf(ctx, e.mem[p], e.mem[p], h)
+			out[i] = wire.Proven{State: st, MAC: wire.Proof(nonce, data)}
+			return err
 		})
 		if e.forged[p] {
 			out[i] = wire.Proven{State: wire.Held, MAC: make([]byte, 32)}
@@ -262,4 +314,7 @@ func (e *end) Fetch(ctx context.Context, p peer.ID, c cid.Cid) (blocks.Block, er
 }
 
 func (e *end) Cover(context.Context, []mh.Multihash) error { return nil }
-func (e *end) Flagged(peer.ID) (full, young bool)          { return false, false }
+func (e *end) Flagged(p peer.ID) (full, young bool) {
+	s := e.set[p]
+	return e.flags && p != e.self && s != nil && s.Crowded(), false
+}

@@ -11,6 +11,7 @@ type seat struct {
 	peer  peer.ID
 	alive bool
 	full  bool // it has no room for more
+	asked bool // it said so of this block
 }
 
 // duty is what this peer owes one block.
@@ -45,7 +46,8 @@ func plan(self peer.ID, seats []seat, spare []peer.ID, low int, has func(peer.ID
 //
 // While fewer than low live copies are left, the grace of lost seats is not waited
 // for: spare, the next closest live members, take their places now. They take those
-// of seats without room at any time.
+// of seats without room at any time, and what they hold so counts; who has the seat is
+// offered the block once, so that it knows what others keep in its place.
 func owes(self peer.ID, seats []seat, spare []peer.ID, low int, has func(peer.ID) (wire.State, bool)) duty {
 	d, lost, gaps := duty{elected: true, live: 1}, 0, 0
 	for _, s := range seats {
@@ -58,17 +60,29 @@ func owes(self peer.ID, seats []seat, spare []peer.ID, low int, has func(peer.ID
 			case ok && st == wire.Held:
 				d.live++
 			case ok && s.full:
-				gaps++
+				if gaps++; !s.asked { // it is to know of the block, or has room for so much
+					d.give = append(d.give, s.peer)
+				}
 			case ok:
 				d.give = append(d.give, s.peer)
 			}
 		}
 	}
-	d.few = d.live < low
-	if d.few && lost > 0 {
-		d.urgent = true
-		gaps += lost
+	fill := func(gaps int) {
+		for ; gaps > 0 && len(spare) > 0; gaps-- {
+			p := spare[0]
+			spare = spare[1:]
+			if st, ok := has(p); ok && st == wire.Held {
+				d.live++
+			} else {
+				d.give = append(d.give, p)
+			}
+		}
 	}
-	d.give = append(d.give, spare[:min(gaps, len(spare))]...)
+	fill(gaps)
+	if d.few = d.live < low; d.few && lost > 0 {
+		d.urgent = true
+		fill(lost)
+	}
 	return d
 }

@@ -290,8 +290,10 @@ func (s *Set) give(ctx context.Context, l *lane, p peer.ID, gs []*gift) {
 		case a.Peer != "":
 		case a.Status == wire.Have: // somebody else was faster
 			g.done = true
+			s.hand.tookIt(p, digestOfHash(g.hash))
 		case a.Status == wire.Stored:
 			g.done = true
+			s.hand.tookIt(p, digestOfHash(g.hash))
 			sent += int64(g.size)
 			s.mu.Lock()
 			s.copied.Blocks++
@@ -304,6 +306,9 @@ func (s *Set) give(ctx context.Context, l *lane, p peer.ID, gs []*gift) {
 				s.mu.Lock()
 				s.sated[p] = time.Now()
 				s.mu.Unlock()
+			}
+			if noRoom(a.Status) {
+				s.refusedBy(p, digestOfHash(g.hash), true)
 			}
 		}
 	})

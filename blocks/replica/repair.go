@@ -34,6 +34,7 @@ func (s *Set) Run(ctx context.Context) error {
 	g.Go(func() error { return s.carrying(ctx, s.calm) })
 	g.Go(func() error { return s.syncing(ctx) })
 	g.Go(func() error { return s.watching(ctx, rng) })
+	g.Go(func() error { return s.handing(ctx) })
 	return g.Wait()
 }
 

@@ -17,6 +17,8 @@
 //	audit.go   prove some of it                  trust.go  who could not
 //	admit.go   what others bring: near enough? lease? space? → keep
 //	share.go   how much of the space each publisher, lease and peer may take
+//	displace.go publishers above their share give way to those below theirs
+//	handoff.go who has no room leaves its place to the next closest, and names it
 //	lease.go   newer leases: one question for each, and what was renewed or withdrawn here
 //	records.go small signed records on the members closest to their keys
 //	health.go  who can prove what, right now
@@ -80,10 +82,12 @@ type Config struct {
 	Compare     Comparer      // compares with them; nil: nothing is compared
 	NoAudit     bool          // neighbours need not prove what they have: the control of the audits
 	LeastShare  int64         // bytes that every publisher may have held here; 0 is 64 MiB
+	Yield       int64         // bytes a day that publishers above their share give up for those below theirs; 0 is a twentieth of Quota, less than 0 none
 	PeerRate    int64         // bytes a second that one peer may bring; 0 is 8 MiB/s, less than 0 no limit
 	Records     *Records      // where newer leases are found; nil looks for none
 	LeaseEvery  time.Duration // between two looks for a newer lease; 0 is 7 d
 	Rand        *rand.Rand    // for jitter; nil is seeded by the system
+	NoHandoff   bool          // who was refused for want of room is not remembered: the control of the hand-off
 	Log         *slog.Logger  // nil discards
 
 	Full     time.Duration       // between two rounds that look at every block, whoever came or went; 0 is 36 Every, less than 0: each round does
@@ -123,6 +127,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Quota == 0 {
 		c.Quota = 10 << 30
+	}
+	if c.Yield == 0 {
+		c.Yield = c.Quota / 20
 	}
 	if c.LeastShare == 0 {
 		c.LeastShare = 64 << 20
@@ -166,6 +173,7 @@ type Set struct {
 
 	dice  *rand.Rand // of the comparisons
 	trust trust
+	hand  *handoff
 
 	sharing sync.Mutex
 	shared  *shared       // guarded by sharing: what is kept together with others, or nil
@@ -187,6 +195,10 @@ type Set struct {
 	books  books                   // guarded by mu: bytes held for others
 	pacing map[peer.ID]time.Time   // guarded by mu: when what each peer has brought is within its rate
 	copied Copied                  // guarded by mu: what repair has given away
+
+	overLeased int64     // guarded by mu: times a block was refused for its many leases
+	displaced  Displaced // guarded by mu: in all
+	yieldFrom  string    // guarded by mu: the last block that was looked at, of publishers above their share
 
 	roundAt time.Time                      // guarded by mu: when the next round begins
 	agenda  map[string]appointment         // guarded by mu: blocks that are to be examined at a time
@@ -214,7 +226,7 @@ func New(self peer.ID, st blocks.Store, led blocks.Ledger, r Router, p Peers, cf
 		jobs: map[blocks.LeaseID]*Job{}, slow: map[peer.ID]time.Time{}, groups: map[string]*witness{},
 		agenda: map[string]appointment{}, short: map[string]shortage{}, over: map[string]time.Time{}, sated: map[peer.ID]time.Time{},
 		books: newBooks(), pacing: map[peer.ID]time.Time{}, pressed: make(chan struct{}, 1),
-		mute: map[peer.ID]time.Time{}, coming: map[string]*coming{}, carried: map[string]*load{}, brought: map[peer.ID]time.Time{}, rested: map[blocks.LeaseID]*blocks.Job{}, passing: make(chan struct{}, passingOn),
+		mute: map[peer.ID]time.Time{}, coming: map[string]*coming{}, carried: map[string]*load{}, brought: map[peer.ID]time.Time{}, rested: map[blocks.LeaseID]*blocks.Job{}, passing: make(chan struct{}, passingOn), hand: newHandoff(),
 	}
 	s.urgent, s.calm = newLane(-1), newLane(cfg.Rate)
 	s.router = trusting{r, &s.trust}
@@ -229,6 +241,14 @@ func (s *Set) Repaired() Copied {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.copied
+}
+
+// Overleased is how often a block was refused because it is held under as many leases of
+// others as it may be, [wire.MaxLeases].
+func (s *Set) Overleased() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.overLeased
 }
 
 // Space is how many bytes are held for others, and how many may be; a limit below

@@ -15,7 +15,7 @@ import (
 
 // Of the space for others anybody may take what he likes until most of it is taken. From
 // then on a publisher gets an equal share of it, or LeastShare if that is more; what he has
-// already stays. A lease never holds more bytes than it says that there are under its root.
+// already stays, unless others with less than their share find no room. A lease never holds more bytes than it says that there are under its root.
 
 // eased is the part of the space, in tenths, up to which shares do not matter.
 const eased = 7
@@ -26,6 +26,12 @@ type books struct {
 	used     int64                    // of blocks held for anybody else
 	reserved int64                    // of blocks that are being written
 	lacking  int64                    // more than there is room for, at most, since somebody last asked
+	crowded  bool                     // something was refused for want of room, and hardly any has come since
+	refused  int64                    // bytes of what was refused last, a block's at most
+	claimed  int64                    // bytes for which somebody under his share found no room, at most, since that was last seen to
+	claimant peer.ID                  // who that was
+	yields   float64                  // bytes that others may give up for that now
+	yieldAt  time.Time                // when yields was right; zero: never
 	by       map[peer.ID]int64        // of blocks held for each publisher
 	under    map[blocks.LeaseID]int64 // of blocks held under each lease
 	entering map[string]*entering     // blocks whose holdings are being written, by multihash
@@ -85,10 +91,26 @@ func (s *Set) counted(ls []blocks.Lease) bool {
 }
 
 // need is how many bytes more blocks would take: of the space for others, of their
-// publisher's share, and under their lease.
-type need struct{ space, share, lease int64 }
+// publisher's share, and under their lease; many is of the last block that was added.
+type need struct {
+	space, share, lease int64
+	many                bool // and a block has as many leases as it may have
+}
 
-func (n need) plus(m need) need { return need{n.space + m.space, n.share + m.share, n.lease + m.lease} }
+func (n need) plus(m need) need {
+	return need{n.space + m.space, n.share + m.share, n.lease + m.lease, m.many}
+}
+
+// many reports whether a block with the leases ls has as many of others that stand as it may have.
+func (s *Set) many(ls []blocks.Lease) bool {
+	n := 0
+	for _, l := range blocks.Standing(ls, time.Now()) {
+		if l.Publisher != s.self {
+			n++
+		}
+	}
+	return n >= wire.MaxLeases
+}
 
 // needs says what the block h of size bytes would take under l that it does not take yet.
 func (s *Set) needs(ctx context.Context, l blocks.Lease, h mh.Multihash, size int64) (n need, err error) {
@@ -104,6 +126,7 @@ func (s *Set) needs(ctx context.Context, l blocks.Lease, h mh.Multihash, size in
 	}
 	if id := l.ID(); !slices.ContainsFunc(ls, func(x blocks.Lease) bool { return x.ID() == id }) {
 		n.lease = size
+		n.many = s.many(ls)
 	}
 	return n, nil
 }
@@ -117,6 +140,10 @@ func (s *Set) room(l blocks.Lease, n need) wire.Status {
 
 func (s *Set) roomLocked(l blocks.Lease, n need) wire.Status {
 	b, quota := &s.books, s.cfg.Quota
+	if n.many {
+		s.overLeased++
+		return wire.Leased
+	}
 	if l.Bytes > 0 && n.lease > 0 && uint64(b.under[l.ID()]+n.lease) > l.Bytes {
 		return wire.BadLease
 	}
@@ -126,6 +153,10 @@ func (s *Set) roomLocked(l blocks.Lease, n need) wire.Status {
 	}
 	if taken > quota {
 		b.lacking = max(b.lacking, taken-quota)
+		b.crowded, b.refused = true, min(n.space, blocks.MaxSize)
+		if n.space > b.claimed && b.by[l.Publisher]+n.share <= s.fairShareLocked(l.Publisher) {
+			b.claimed, b.claimant = n.space, l.Publisher
+		}
 		select {
 		case s.pressed <- struct{}{}:
 		default:
@@ -135,11 +166,7 @@ func (s *Set) roomLocked(l blocks.Lease, n need) wire.Status {
 	if taken <= quota/10*eased {
 		return 0
 	}
-	publishers := int64(len(b.by))
-	if b.by[l.Publisher] == 0 {
-		publishers++
-	}
-	if b.by[l.Publisher]+n.share > max(s.cfg.LeastShare, quota/publishers) {
+	if b.by[l.Publisher]+n.share > s.fairShareLocked(l.Publisher) {
 		return wire.Quota
 	}
 	return 0
@@ -160,6 +187,25 @@ func (s *Set) unreserve(n need) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.books.reserved -= n.space
+}
+
+// spacious is the part of the space, in hundredths, that must be free for a peer that had no
+// room to say that it has some: one at its limit does not say so by turns.
+const spacious = 5
+
+// Crowded reports whether this peer takes next to nothing more: it refused something for want
+// of room, or has none, and since then less than a twentieth of the space has become free, or
+// less than what was refused.
+func (s *Set) Crowded() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, quota := &s.books, s.cfg.Quota
+	if quota < 0 {
+		return false
+	}
+	taken := b.used + b.reserved
+	b.crowded = taken >= quota || b.crowded && quota-taken < max(quota/100*spacious, b.refused)
+	return b.crowded
 }
 
 // Pressed says that something was refused for want of space.
@@ -242,6 +288,8 @@ func (s *Set) weigh(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	old := &s.books
+	b.crowded, b.refused, b.yields, b.yieldAt = old.crowded, old.refused, old.yields, old.yieldAt
 	s.books = b
 	return nil
 }

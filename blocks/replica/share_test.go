@@ -252,3 +252,41 @@ func TestAPeerIsHeldToItsRate(t *testing.T) {
 		})
 	}
 }
+
+// A block is held under 16 leases of others. The 17th is refused, clearly and counted; a renewal
+// of one of the 16 is not, and neither is a newcomer when one of them is over. What the peer
+// tells of its leases has the one that decides.
+func TestTheSeventeenthLeaseIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, mem := keeping(t, replica.Config{PeerRate: -1})
+		b := bytesOf(1, 100)
+		of := func(who, seq uint64) blocks.Lease {
+			return grant(t, 100+who, seq, func(l *blocks.Lease) { l.Expires = l.Issued.Add(time.Duration(30+who) * time.Hour) })
+		}
+		for i := range uint64(wire.MaxLeases) {
+			if st, err := bring(t.Context(), s, of(i, 1), b); st != wire.Stored && st != wire.Have || err != nil {
+				t.Fatalf("lease %d: %s, %v", i+1, st, err)
+			}
+		}
+		if st, _ := bring(t.Context(), s, of(16, 1), b); st != wire.Leased || s.Overleased() != 1 {
+			t.Errorf("the 17th: %s, counted %d times", st, s.Overleased())
+		}
+		var no *wire.Refusal
+		if err := s.Keep(t.Context(), "stranger", of(16, 1), b); !errors.As(err, &no) || no.Code != wire.Leased || no.Code.String() == "" {
+			t.Errorf("the 17th without an offer: %v", err)
+		}
+		if st, _ := bring(t.Context(), s, of(0, 2), b); st != wire.Have {
+			t.Errorf("the first, renewed: %s", st)
+		}
+		if st, _ := bring(t.Context(), s, of(16, 1), bytesOf(2, 100)); st != wire.Stored {
+			t.Errorf("another block under the 17th: %s", st)
+		}
+		if ls, err := mem.Leases(t.Context(), b.Hash()); err != nil || len(ls) != wire.MaxLeases {
+			t.Errorf("%d leases, %v", len(ls), err)
+		}
+		time.Sleep(32 * time.Hour) // two of them are over
+		if st, _ := bring(t.Context(), s, grant(t, 200, 1, nil), b); st != wire.Have {
+			t.Errorf("when there is room for one: %s", st)
+		}
+	})
+}

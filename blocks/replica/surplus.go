@@ -53,6 +53,10 @@ type spared struct {
 	near   [][]peer.ID // of each lease its holders, all live and closer than this peer
 	proof  []byte      // the right one
 	proved map[peer.ID]bool
+
+	owed *owed     // who may hold it, for what gives way
+	size int64     // bytes, for what gives way
+	keep []peer.ID // who proved to hold it, nearest first, for what gives way
 }
 
 // letGo ends that this peer holds those of due that every one of their r holders, for each
@@ -82,6 +86,26 @@ func (s *Set) letGo(ctx context.Context, due []*owed) error {
 			}
 		}
 	}
+	s.challenge(ctx, nonce, asks)
+	for _, c := range all {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if slices.ContainsFunc(c.near, func(near []peer.ID) bool {
+			return slices.ContainsFunc(near, func(p peer.ID) bool { return !c.proved[p] })
+		}) {
+			continue
+		}
+		if _, err := s.release(ctx, c, "surplus copy let go"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// challenge asks each peer to prove that it holds its blocks, all peers at once, and notes of
+// each block who did.
+func (s *Set) challenge(ctx context.Context, nonce []byte, asks map[peer.ID][]*spared) {
 	var mu sync.Mutex // guards what is proved
 	var g errgroup.Group
 	for p, cs := range asks {
@@ -106,20 +130,11 @@ func (s *Set) letGo(ctx context.Context, due []*owed) error {
 		})
 	}
 	_ = g.Wait()
-	for _, c := range all {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if slices.ContainsFunc(c.near, func(near []peer.ID) bool {
-			return slices.ContainsFunc(near, func(p peer.ID) bool { return !c.proved[p] })
-		}) {
-			continue
-		}
-		if err := s.release(ctx, c); err != nil {
-			return err
-		}
-	}
-	return nil
+}
+
+// proofOf makes the proof that others have to give for c.
+func (s *Set) proofOf(ctx context.Context, c *spared, nonce []byte) error {
+	return s.store.View(ctx, c.hash, func(data []byte) error { c.proof = wire.Proof(nonce, data); return nil })
 }
 
 // spare finds who must prove to hold h for it to be let go; nil when it cannot be.
@@ -157,40 +172,40 @@ func (s *Set) spare(ctx context.Context, h mh.Multihash, nonce []byte) (*spared,
 		}
 		c.near = append(c.near, near)
 	}
-	err = s.store.View(ctx, h, func(data []byte) error { c.proof = wire.Proof(nonce, data); return nil })
-	if err != nil || len(c.near) == 0 {
+	if err = s.proofOf(ctx, c, nonce); err != nil || len(c.near) == 0 {
 		return nil, ctx.Err() // it is not here to be let go, or nothing stands for it: the collection's
 	}
 	return c, nil
 }
 
-// release ends that c is held here, unless it was given anew meanwhile.
-func (s *Set) release(ctx context.Context, c *spared) error {
+// release ends that c is held here, and reports whether it did: not if it was given anew
+// meanwhile. why is for the log.
+func (s *Set) release(ctx context.Context, c *spared, why string) (bool, error) {
 	s.entering.Lock()
 	defer s.entering.Unlock()
 	ls, err := s.ledger.Leases(ctx, c.hash)
 	if err != nil {
-		return fmt.Errorf("replica: surplus: %w", err)
+		return false, fmt.Errorf("replica: surplus: %w", err)
 	}
 	same := func(a, b blocks.Lease) bool { return a.ID() == b.ID() && a.Seq == b.Seq }
 	if !slices.EqualFunc(ls, c.leases, same) {
-		return nil
+		return false, nil
 	}
 	size, err := s.store.Size(ctx, c.hash)
 	if err != nil {
-		return fmt.Errorf("replica: surplus: %w", err)
+		return false, fmt.Errorf("replica: surplus: %w", err)
 	}
 	for _, l := range ls {
 		if err := s.ledger.Release(ctx, l.ID(), c.hash); err != nil {
-			return fmt.Errorf("replica: surplus: %w", err)
+			return false, fmt.Errorf("replica: surplus: %w", err)
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.books.enter(s.self, ls, -int64(size))
 	delete(s.over, string(c.hash))
-	s.log.Info("surplus copy let go", "key", c.hash.B58String(), "holders", len(c.proved))
-	return nil
+	s.log.Info(why, "key", c.hash.B58String(), "holders", len(c.proved))
+	return true, nil
 }
 
 // Surplus is how many of the blocks held here have all their holders elsewhere.

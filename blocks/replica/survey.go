@@ -18,7 +18,7 @@ import (
 // found is a block, and what those said of it who should have it.
 type found struct {
 	Sized
-	near []peer.ID           // live members by distance, without the publisher, at most 2r
+	near []peer.ID           // live members by distance, without the publisher, at most 2r that have room
 	said map[peer.ID]*answer // nobody who was not asked
 	who  []peer.ID           // whose proof is right, sorted
 }
@@ -41,7 +41,8 @@ func (f *found) repairs() (peer.ID, bool) {
 	return "", false
 }
 
-// survey asks the 2r closest live members of each block for proof, and extra ones beside
+// survey asks the 2r closest live members of each block, and one more for each of them that
+// has no room, for proof, and extra ones beside
 // them, which are never counted. l says who the publisher is, if anybody.
 func (s *Set) survey(ctx context.Context, l blocks.Lease, r int, bs []Sized, g blocks.Getter, extra ...peer.ID) ([]*found, error) {
 	a := audit{set: s, g: g, least: wire.Here, nonce: make([]byte, 32)}
@@ -52,7 +53,7 @@ func (s *Set) survey(ctx context.Context, l blocks.Lease, r int, bs []Sized, g b
 	asks := map[peer.ID][]*found{}
 	all := make([]*found, len(bs))
 	for i, b := range bs {
-		near, err := s.holders(ctx, b.CID.Hash(), l.Publisher, 2*r)
+		near, err := s.around(ctx, b.CID.Hash(), l.Publisher, r)
 		if err != nil {
 			return nil, fmt.Errorf("replica: survey: %w", err)
 		}

@@ -117,7 +117,8 @@ func places(members []peer.ID) (keyspace.Set, map[keyspace.Key]peer.ID) {
 }
 
 // shared is what this peer keeps together with each of the others: the keys for which
-// both are among the r closest, by this peer's view. It is whole and never changes.
+// both are among the r closest, by this peer's view, or stand in for one of those that has
+// no room. It is whole and never changes.
 type shared struct {
 	at      time.Time
 	members []peer.ID
@@ -148,6 +149,7 @@ func (s *Set) together(ctx context.Context) (*shared, error) {
 	}
 	sh := &shared{at: time.Now(), members: members, held: s.ledger.Count(), hashes: map[rbsr.Key]mh.Multihash{}, with: map[peer.ID]*rbsr.Set{}}
 	keys, at := places(members)
+	full := s.fullAmong(members)
 	with := map[peer.ID][]rbsr.Key{}
 	for held, err := range s.ledger.Held(ctx) {
 		if err != nil {
@@ -158,11 +160,12 @@ func (s *Set) together(ctx context.Context) (*shared, error) {
 			continue
 		}
 		x := keyspace.OfHash(held.Hash)
-		var seats []peer.ID
-		for _, i := range keys.Nearest(x, l.R+1) {
-			seats = append(seats, at[keys[i]])
+		var near []peer.ID
+		for _, i := range keys.Nearest(x, 2*l.R+1+min(full, 2*l.R)) {
+			near = append(near, at[keys[i]])
 		}
-		if seats = others(seats, l.Publisher, l.R); !slices.Contains(seats, s.self) {
+		seats := s.keepers(x, others(near, l.Publisher, len(near)), l.R)
+		if seats == nil {
 			continue
 		}
 		sh.hashes[rbsr.Key(x)] = held.Hash
@@ -214,7 +217,7 @@ func (s *Set) compare(ctx context.Context, p peer.ID, dice *rand.Rand) (c Compar
 	if c.Given, err = s.bring(ctx, p, sh, have); err != nil {
 		return c, err
 	}
-	c.Got, err = s.pull(ctx, p, need)
+	c.Got, err = s.pull(ctx, p, sh, need)
 	return c, err
 }
 
@@ -232,8 +235,10 @@ func (s *Set) bring(ctx context.Context, p peer.ID, sh *shared, keys []rbsr.Key)
 		}
 		var ts []*task
 		for i, h := range hs {
-			if states[i] == wire.Held {
-				continue // its view of who is near is another one
+			if states[i] == wire.Held { // its view of who is near is another one
+				s.hand.tookIt(p, digest(part[i][:len(digest{})]))
+				s.hand.unpoint(p, digest(part[i][:len(digest{})]))
+				continue
 			}
 			ls, err := s.ledger.Leases(ctx, h)
 			if err != nil {
@@ -247,11 +252,19 @@ func (s *Set) bring(ctx context.Context, p peer.ID, sh *shared, keys []rbsr.Key)
 			if err != nil {
 				return given, fmt.Errorf("replica: compare: %w", err)
 			}
-			if !o.seated(p) {
-				continue // one of the two has not met everybody yet
+			if !o.seated(p) { // one of the two has not met everybody yet, or p has lost what it kept in another's place
+				if d := digestOfHash(h); s.hand.names(p, d) {
+					s.hand.unpoint(p, d)
+					s.retry(h, appointment{})
+				}
+				continue
 			}
-			first := slices.IndexFunc(o.seats, func(st seat) bool { return st.alive && st.peer != p })
-			if first < 0 || o.seats[first].peer != s.self {
+			first := slices.IndexFunc(o.seats, func(st seat) bool { return st.alive && !st.full && st.peer != p })
+			if full := s.isFull(p); full || first < 0 || o.seats[first].peer != s.self {
+				s.refusedBy(p, digestOfHash(h), false)
+				if full {
+					s.retry(h, appointment{}) // the next closest is to have it
+				}
 				continue // there is a closer one; where it cannot, the repair rounds do
 			}
 			if s.cfg.NoRepair {
@@ -269,7 +282,8 @@ func (s *Set) bring(ctx context.Context, p peer.ID, sh *shared, keys []rbsr.Key)
 }
 
 // pull fetches from p what this peer is to hold and lacks.
-func (s *Set) pull(ctx context.Context, p peer.ID, keys []rbsr.Key) (got int, err error) {
+func (s *Set) pull(ctx context.Context, p peer.ID, sh *shared, keys []rbsr.Key) (got int, err error) {
+	keys = s.wants(p, sh, keys)
 	keys = keys[:min(len(keys), pulled)]
 	if len(keys) == 0 {
 		return 0, nil
@@ -315,7 +329,8 @@ func (s *Set) take(ctx context.Context, p peer.ID, h mh.Multihash) (bool, error)
 		return false, nil
 	}
 	// What p takes for this peer's may be so only because p has just started.
-	if o, _, _, err := s.glance(ctx, h, l); err != nil || !o.seated(s.self) {
+	o, _, _, err := s.glance(ctx, h, l)
+	if err != nil || !o.seated(s.self) {
 		return false, err
 	}
 	size, err := s.store.Size(ctx, h)
@@ -329,13 +344,24 @@ func (s *Set) take(ctx context.Context, p peer.ID, h mh.Multihash) (bool, error)
 	case says[0] == wire.Have:
 		return true, nil
 	case says[0] != 0:
+		if noRoom(says[0]) {
+			s.keptBy(p, digestOfHash(h), true)
+		}
+		return false, nil
+	case s.Crowded(): // how large it is is not known before it is here
+		s.keptBy(p, digestOfHash(h), true)
 		return false, nil
 	}
 	b, err := s.cfg.Compare.Fetch(ctx, p, blocks.Key(h))
 	if err != nil {
 		return false, err
 	}
-	return true, s.Keep(ctx, p, l, b)
+	err = s.Keep(ctx, p, l, b)
+	var no *wire.Refusal
+	if errors.As(err, &no) && noRoom(no.Code) { // it is not fetched in vain again
+		s.keptBy(p, digestOfHash(h), true)
+	}
+	return err == nil, err
 }
 
 var _ wire.Reconciler = (*Set)(nil)

@@ -33,7 +33,7 @@ func (s *Set) Where(ctx context.Context, b Sized, g blocks.Getter) (blocks.Where
 		return w, err
 	}
 	f := all[0]
-	w.Members, w.Copies = len(f.near), len(f.who)
+	w.Members, w.Copies = min(len(f.near), 2*r), len(f.who)
 	if p, ok := f.repairs(); ok && leased && !w.Good() {
 		w.Repairs = p
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/cairn-network/cairn/blocks"
@@ -90,6 +91,9 @@ func (x *exchange) show(ctx context.Context, m *leases) error {
 		return err
 	}
 	ls = blocks.Standing(ls, time.Now())
+	if l, ok := blocks.Governing(ls); ok && len(ls) > maxLeases { // with a lease of its own there may be one more
+		ls = append([]blocks.Lease{l}, slices.DeleteFunc(ls, func(x blocks.Lease) bool { return x.ID() == l.ID() })...)
+	}
 	var r leasesR
 	for _, l := range ls[:min(len(ls), maxLeases)] {
 		r.records = append(r.records, l.Marshal())

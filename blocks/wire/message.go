@@ -18,14 +18,17 @@ const Protocol protocol.ID = "/cairn/blocks/1.0.0"
 const (
 	Batch  = 512
 	Proofs = 64
+
+	// MaxLeases is under how many leases of others one block is held, and how many are told.
+	MaxLeases = 16
 )
 
 // The limits and the patience of the protocol.
 const (
 	maxFrame  = 64 << 10
-	maxKey    = 4 + 64 // code, length and the longest digest that is held
-	maxLeases = 16     // told of one block
-	maxCloser = 8      // members in one hint
+	maxKey    = 4 + 64    // code, length and the longest digest that is held
+	maxLeases = MaxLeases // told of one block
+	maxCloser = 8         // members in one hint
 	maxAddrs  = 8
 	maxMember = 512
 	nonceSize = 32
@@ -56,11 +59,12 @@ const (
 	Failed         Status = 11 // could not write it
 	Older          Status = 12 // of a record: a later one is here
 	Missed         Status = 13 // of a record: none is here
+	Leased         Status = 14 // held under as many leases of others as a block may be
 )
 
 var statusText = [...]string{"?", "stored", "already here", "the bytes were wrong", "the space for others is full",
 	"the publisher's share is used up", "not near enough", "the lease is not good", "refused for what it sent before",
-	"size or hash function", "busy", "could not keep it", "a later one is here", "none is here"}
+	"size or hash function", "busy", "could not keep it", "a later one is here", "none is here", "held under as many leases as may be"}
 
 func (s Status) String() string {
 	if int(s) < len(statusText) {

@@ -66,7 +66,7 @@ var contract = []contractLeaf{
 	{name: "cairn lease ls", args: "--peer p0"},
 	{name: "cairn lease renew", args: "--peer p0 --expires 90d CID"},
 	{name: "cairn withdraw", args: "--peer p0 CID"},
-	{name: "cairn pin add", args: "--peer p1 CID"},
+	{name: "cairn pin add", args: "--peer p1 --lease --expires 90d CID"},
 	{name: "cairn jobs", args: "--peer p0 --all"},
 	{name: "cairn pin ls", args: "--peer p1"},
 	{name: "cairn pin rm", args: "--peer p1 CID"},

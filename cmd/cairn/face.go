@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"iter"
-	"time"
 
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/node"
@@ -63,9 +62,9 @@ func (f *face) Unpin(ctx context.Context, path string) (blocks.Pin, bool, error)
 // Leases yields the peer's own leases.
 func (f *face) Leases(ctx context.Context) iter.Seq2[blocks.LeaseInfo, error] { return f.n.Leases(ctx) }
 
-// Renew makes others keep everything under path for longer.
-func (f *face) Renew(ctx context.Context, path string, expires time.Duration) (blocks.LeaseInfo, error) {
-	return f.n.Renew(ctx, path, expires)
+// Lease makes others keep everything under path, or for longer.
+func (f *face) Lease(ctx context.Context, path string, o blocks.LeaseOptions) (blocks.LeaseInfo, error) {
+	return f.n.Lease(ctx, path, o)
 }
 
 // Withdraw takes the peer's lease of path back.

@@ -100,30 +100,60 @@ func (p *program) printPins(pins []blocks.Pin) {
 }
 
 func (p *program) pinAddCmd() *cobra.Command {
-	var name string
+	var o pinned
 	cmd := &cobra.Command{
-		Use:     "add PATH...",
-		Short:   "Fetch files and trees, and keep them on this peer",
-		Example: "  cairn pin add --name photos CID",
+		Use:   "add PATH...",
+		Short: "Fetch files and trees, and keep them on this peer",
+		Long: `Fetch files and trees, and keep them on this peer. With --lease other peers are asked to
+keep them too, under a lease of this peer's own: then they outlive the lease of whoever
+put them.`,
+		Example: "  cairn pin add --name photos CID\n  cairn pin add --lease --expires 90d CID",
 		Args:    some("a path"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if name != "" && len(args) > 1 {
+			if o.name != "" && len(args) > 1 {
 				return usagef("--name: want one path, got %d", len(args))
 			}
+			if err := o.check(cmd.Flags().Changed("replicas")); err != nil {
+				return err
+			}
 			return p.each(cmd.Context(), args, func(ctx context.Context, w *watch, c *client.Client, path string) error {
-				return p.pinAdd(ctx, w, c, path, name)
+				return p.pinAdd(ctx, w, c, path, o)
 			})
 		},
 	}
-	cmd.Flags().StringVar(&name, "name", "", "what to call it")
+	f := cmd.Flags()
+	f.StringVar(&o.name, "name", "", "what to call it")
+	f.BoolVar(&o.lease, "lease", false, "ask other peers to keep it too")
+	f.StringVar(&o.expires, "expires", "", "with --lease: how `long` they are asked to, such as 180d; empty is the daemon's choice, renewed by itself")
+	f.IntVar(&o.Replicas, "replicas", 0, "with --lease: `number` of copies on other peers, 1 to 20; 0 is the daemon's choice")
 	return cmd
 }
 
-func (p *program) pinAdd(ctx context.Context, w *watch, c *client.Client, path, name string) error {
+// pinned is what pin add was asked for.
+type pinned struct {
+	blocks.LeaseOptions
+	name, expires string
+	lease         bool
+}
+
+func (o *pinned) check(replicas bool) (err error) {
+	switch {
+	case o.expires != "" && !o.lease:
+		return usagef("--expires: want --lease too")
+	case replicas && !o.lease:
+		return usagef("--replicas: want --lease too")
+	case o.Replicas < 0 || o.Replicas > blocks.MaxReplicas:
+		return usagef("--replicas %d: want 1 to %d", o.Replicas, blocks.MaxReplicas)
+	}
+	o.Expires, err = lifetime(o.expires)
+	return err
+}
+
+func (p *program) pinAdd(ctx context.Context, w *watch, c *client.Client, path string, o pinned) error {
 	m := p.meter()
 	defer m.clear()
 	var last blocks.Progress
-	pin, err := c.Pin(ctx, path, name, func(now blocks.Progress) {
+	tell := func(now blocks.Progress) {
 		if now.Safe != last.Safe || now.Blocks != last.Blocks {
 			w.moved()
 		}
@@ -133,16 +163,32 @@ func (p *program) pinAdd(ctx context.Context, w *watch, c *client.Client, path, 
 		} else {
 			m.show("fetching %s  %d of %s here", printable(path), now.Safe, count(now.Blocks, "block"))
 		}
-	})
+	}
+	var pin blocks.Pin
+	var l blocks.LeaseInfo
+	var err error
+	if o.lease {
+		pin, l, err = c.PinLeased(ctx, path, o.name, o.LeaseOptions, tell)
+	} else {
+		pin, err = c.Pin(ctx, path, o.name, tell)
+	}
 	if err != nil {
 		return err
 	}
 	m.clear()
 	if p.json {
-		writeJSON(p.out, api.PinLine{Type: api.LineSummary, Pin: api.NewPin(pin)})
+		line := api.PinLine{Type: api.LineSummary, Pin: api.NewPin(pin)}
+		if o.lease {
+			own := api.NewLease(l)
+			line.Granted = &own
+		}
+		writeJSON(p.out, line)
 		return nil
 	}
 	p.note("%s  %s  all here", size(pin.Size), count(pin.Blocks, "block"))
+	if o.lease {
+		p.note("%d other peers are asked to keep each block until %s; %s; cairn health %s says how many do", l.Replicas, l.Expires.UTC().Format(time.RFC3339), recorded(l), pin.Root)
+	}
 	fmt.Fprintln(p.out, pin.Root)
 	return nil
 }

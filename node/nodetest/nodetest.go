@@ -87,11 +87,14 @@ func Growing(t testing.TB, n, more int, cfg node.Config) *Net {
 }
 
 // Join starts one more peer, which knows the first that lives.
-func (w *Net) Join() {
+func (w *Net) Join() { w.JoinAs(w.cfg) }
+
+// JoinAs is Join for a peer that is set up in another way than the others.
+func (w *Net) JoinAs(cfg node.Config) {
 	w.t.Helper()
 	alive := w.Alive()
 	h := w.Hosts[len(w.Nodes)]
-	w.start(h, w.cfg)
+	w.start(h, cfg)
 	if len(alive) == 0 {
 		return
 	}

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/cairn-network/cairn/blocks"
 )
@@ -42,12 +41,14 @@ func (s *server) leases(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *server) renew(w http.ResponseWriter, r *http.Request) {
-	p := query(r, "path", "expires")
-	path, expires := p.path(), p.duration("expires", blocks.MinLeaseTime, blocks.MaxLeaseTime)
-	if expires != 0 && expires < time.Minute {
-		p.bad("expires", "want at least 1m")
-	}
-	s.change(w, r, p.err, func(ctx context.Context) (blocks.LeaseInfo, error) { return s.n.Renew(ctx, path, expires) })
+	p := query(r, "path", "expires", "replicas")
+	path, o := p.path(), p.lease()
+	s.change(w, r, p.err, func(ctx context.Context) (blocks.LeaseInfo, error) { return s.n.Lease(ctx, path, o) })
+}
+
+// lease is what a lease is to be.
+func (p *params) lease() blocks.LeaseOptions {
+	return blocks.LeaseOptions{Expires: p.duration("expires", blocks.MinLeaseTime, blocks.MaxLeaseTime), Replicas: p.number("replicas", 1, blocks.MaxReplicas)}
 }
 
 func (s *server) withdraw(w http.ResponseWriter, r *http.Request) {

@@ -27,14 +27,18 @@ func (f *trees) Leases(context.Context) iter.Seq2[blocks.LeaseInfo, error] {
 		}
 	}
 }
-func (f *trees) Renew(_ context.Context, path string, expires time.Duration) (blocks.LeaseInfo, error) {
+func (f *trees) Lease(_ context.Context, path string, o blocks.LeaseOptions) (blocks.LeaseInfo, error) {
 	if path == "none" {
 		return blocks.LeaseInfo{}, blocks.NotFound(leaf)
 	}
-	return lasts(expires), nil
+	l := lasts(o.Expires)
+	if o.Replicas > 0 {
+		l.Replicas = o.Replicas
+	}
+	return l, nil
 }
 func (f *trees) Withdraw(_ context.Context, path string) (blocks.LeaseInfo, error) {
-	l, err := f.Renew(context.Background(), path, time.Hour)
+	l, err := f.Lease(context.Background(), path, blocks.LeaseOptions{Expires: time.Hour})
 	l.State = "revoked"
 	return l, err
 }
@@ -49,6 +53,8 @@ func TestLeasesAreListedRenewedAndWithdrawn(t *testing.T) {
 		{"GET", "/api/v1/leases", 200, `[{"cid":"` + leaf.String()},
 		{"POST", "/api/v1/leases?path=x&expires=720h", 200, `"expires":"1970-01-31T`},
 		{"POST", "/api/v1/leases?path=x", 200, `"state":"active"`},
+		{"POST", "/api/v1/leases?path=x&replicas=7", 200, `"replicas":7`},
+		{"POST", "/api/v1/leases?path=x&replicas=21", 400, "1 to 20"},
 		{"DELETE", "/api/v1/leases?path=x", 200, `"state":"revoked"`},
 		{"DELETE", "/api/v1/leases?path=none", 404, api.CodeNotFound},
 		{"POST", "/api/v1/leases?path=none", 404, api.CodeNotFound},
@@ -69,5 +75,24 @@ func TestLeasesAreListedRenewedAndWithdrawn(t *testing.T) {
 	n.listErr = context.Canceled
 	if res := ask(t, serve(t, n, api.Config{}), "GET", "/api/v1/leases", nil, nil); res.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("a list that fails: %d", res.StatusCode)
+	}
+}
+
+// A pin may ask for a lease too: its last line has it. That somebody is asked for how long or
+// for how many copies without one is refused before anything is fetched.
+func TestAPinMayAskForALease(t *testing.T) {
+	srv := serve(t, node("x"), api.Config{})
+	last := lastLine(t, ask(t, srv, "POST", "/api/v1/pins?path=x&lease=true&expires=720h&replicas=7", nil, nil))
+	own, _ := last["granted"].(map[string]any)
+	if last["type"] != api.LineSummary || own["replicas"] != float64(7) || own["expires"] != "1970-01-31T00:00:00Z" && own["expires"] == nil {
+		t.Errorf("%v", last)
+	}
+	if last := lastLine(t, ask(t, srv, "POST", "/api/v1/pins?path=x", nil, nil)); last["granted"] != nil {
+		t.Errorf("a lease nobody asked for: %v", last)
+	}
+	for _, bad := range []string{"expires=720h", "replicas=3", "lease=true&replicas=21", "lease=true&expires=1s", "lease=maybe"} {
+		if res := ask(t, srv, "POST", "/api/v1/pins?path=x&"+bad, nil, nil); res.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s: %d", bad, res.StatusCode)
+		}
 	}
 }

@@ -24,10 +24,11 @@ func (p Pin) Parse() (blocks.Pin, error) {
 	return p.Pin, err
 }
 
-// PinLine is the end of a pin: everything is here.
+// PinLine is the end of a pin: everything is here, and leased if that was asked for.
 type PinLine struct {
 	Type string `json:"type"` // summary
 	Pin
+	Granted *Lease `json:"granted,omitempty"` // this peer's own, if it was asked for
 }
 
 func (s *server) pins(w http.ResponseWriter, r *http.Request) {
@@ -49,8 +50,11 @@ func (s *server) pins(w http.ResponseWriter, r *http.Request) {
 // pin brings everything under a path here. It answers in lines, as a put does; if the
 // client leaves, what was fetched so far was merely read.
 func (s *server) pin(w http.ResponseWriter, r *http.Request) {
-	p := query(r, "path", "name")
-	path, name := p.path(), p.label("name")
+	p := query(r, "path", "name", "lease", "expires", "replicas")
+	path, name, leased, o := p.path(), p.label("name"), p.flag("lease", false), p.lease()
+	if o != (blocks.LeaseOptions{}) && !leased {
+		p.bad("lease", "want it with expires and replicas")
+	}
 	if p.err != nil {
 		s.fail(w, r, p.err)
 		return
@@ -61,9 +65,19 @@ func (s *server) pin(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	out := newLines(w, http.NewResponseController(w), s.cfg.Timing)
 	defer out.close()
+	last := PinLine{Type: LineSummary}
 	pin, err := s.n.Pin(ctx, path, name, out.tell)
+	if err == nil && leased {
+		var l blocks.LeaseInfo
+		if l, err = s.n.Lease(ctx, path, o); err == nil {
+			pin.Lease = l.ID
+			own := NewLease(l)
+			last.Granted = &own
+		}
+	}
 	if err == nil {
-		out.last(PinLine{LineSummary, NewPin(pin)})
+		last.Pin = NewPin(pin)
+		out.last(last)
 		return
 	}
 	line := lineOf(because(ctx, err))

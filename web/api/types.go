@@ -35,9 +35,9 @@ type Node interface {
 	Unpin(ctx context.Context, path string) (blocks.Pin, bool, error)
 	// Leases yields this peer's own leases.
 	Leases(ctx context.Context) iter.Seq2[blocks.LeaseInfo, error]
-	// Renew makes others keep everything under path for expires more from now on; 0 is as
-	// long as the last time. A root that is pinned here and has no lease gets one.
-	Renew(ctx context.Context, path string, expires time.Duration) (blocks.LeaseInfo, error)
+	// Lease makes others keep everything under path, for longer if they do already. A root that
+	// is pinned here and has no lease gets one.
+	Lease(ctx context.Context, path string, o blocks.LeaseOptions) (blocks.LeaseInfo, error)
 	// Withdraw takes this peer's lease of path back. blocks.IsNotFound holds when there is none.
 	Withdraw(ctx context.Context, path string) (blocks.LeaseInfo, error)
 	// Open gives the file that path names.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/cairn-network/cairn/blocks"
@@ -31,11 +32,23 @@ func (c *Client) Leases(ctx context.Context) ([]blocks.LeaseInfo, error) {
 
 // Renew makes others keep path for expires from now on; 0 is as long as the last time.
 func (c *Client) Renew(ctx context.Context, path string, expires time.Duration) (blocks.LeaseInfo, error) {
+	return c.Lease(ctx, path, blocks.LeaseOptions{Expires: expires})
+}
+
+// Lease is Renew for who chooses the number of copies too.
+func (c *Client) Lease(ctx context.Context, path string, o blocks.LeaseOptions) (blocks.LeaseInfo, error) {
 	q := url.Values{"path": {path}}
-	if expires != 0 {
-		q.Set("expires", expires.String())
-	}
+	setLease(q, o)
 	return c.lease(ctx, http.MethodPost, q)
+}
+
+func setLease(q url.Values, o blocks.LeaseOptions) {
+	if o.Expires != 0 {
+		q.Set("expires", o.Expires.String())
+	}
+	if o.Replicas != 0 {
+		q.Set("replicas", strconv.Itoa(o.Replicas))
+	}
 }
 
 // Withdraw takes the peer's lease of path back.

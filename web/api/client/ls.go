@@ -98,20 +98,39 @@ func (c *Client) Pins(ctx context.Context) ([]blocks.Pin, error) {
 // Pin has the peer fetch and keep everything under path; name may be empty. tell, if
 // not nil, hears how many blocks are known of and how many are there.
 func (c *Client) Pin(ctx context.Context, path, name string, tell func(blocks.Progress)) (blocks.Pin, error) {
-	q := url.Values{"path": {path}}
+	last, err := c.pin(ctx, url.Values{"path": {path}}, name, tell)
+	if err != nil {
+		return blocks.Pin{}, err
+	}
+	return last.Parse()
+}
+
+// PinLeased is Pin, and asks others to keep it too, under a lease of the peer's own.
+func (c *Client) PinLeased(ctx context.Context, path, name string, o blocks.LeaseOptions, tell func(blocks.Progress)) (blocks.Pin, blocks.LeaseInfo, error) {
+	q := url.Values{"path": {path}, "lease": {"true"}}
+	setLease(q, o)
+	last, err := c.pin(ctx, q, name, tell)
+	if err != nil {
+		return blocks.Pin{}, blocks.LeaseInfo{}, err
+	}
+	pin, err := last.Parse()
+	if err != nil || last.Granted == nil {
+		return pin, blocks.LeaseInfo{}, err
+	}
+	l, err := last.Granted.Parse()
+	return pin, l, err
+}
+
+func (c *Client) pin(ctx context.Context, q url.Values, name string, tell func(blocks.Progress)) (last api.PinLine, err error) {
 	if name != "" {
 		q.Set("name", name)
 	}
 	res, err := c.do(ctx, call{method: http.MethodPost, path: "/api/v1/pins", query: q})
 	if err != nil {
-		return blocks.Pin{}, err
+		return last, err
 	}
 	defer res.Body.Close()
-	var last api.PinLine
-	if err := follow(res, tell, &last); err != nil {
-		return blocks.Pin{}, err
-	}
-	return last.Parse()
+	return last, follow(res, tell, &last)
 }
 
 // Unpin forgets the pin of path at the peer, and gives it.

@@ -177,8 +177,12 @@ func New(h host.Host, cfg Config) (*Router, error) {
 	return r, nil
 }
 
-// serves reports whether this peer is itself a member.
-func (r *Router) serves() bool { return r.cfg.Private || r.kad.Mode() == kad.ModeServer }
+// serves reports whether this peer is itself a member: in a public network once it is known
+// to be reachable. What mode kad-dht is in it does not say, only which one it was made with;
+// but a server answers.
+func (r *Router) serves() bool {
+	return r.cfg.Private || slices.Contains(r.host.Mux().Protocols(), r.cfg.prefix()+"/kad/1.0.0")
+}
 
 func (r *Router) isMember(p peer.ID) bool {
 	speaks, err := r.host.Peerstore().SupportsProtocols(p, r.wanted()...)

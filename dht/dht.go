@@ -8,6 +8,7 @@
 //	hello.go    who somebody is                   pulse.go  whether it still answers
 //	message.go  the view protocol                 serve.go  its answers
 //	brake.go    is it this peer that is cut off?  run.go    from an empty table to ready
+//	group.go    where on the internet members are seen
 //
 // A member is a peer that stores for others: it is in our DHT in server mode, speaks
 // the protocol named in [Config.Member], and has said hello as one of our network.

@@ -14,7 +14,7 @@ import (
 
 var _ wire.Keeper = (*Set)(nil)
 
-// Offer implements wire.Keeper: a peer keeps what it is one of the 2r closest to.
+// Offer implements wire.Keeper: a peer keeps what it is one of the 2r closest to, or a holder of.
 // The lease was found valid by the wire.
 func (s *Set) Offer(ctx context.Context, from peer.ID, l blocks.Lease, items []wire.Item) ([]wire.Status, error) {
 	out := make([]wire.Status, len(items))
@@ -87,14 +87,14 @@ func (s *Set) word(ctx context.Context, l blocks.Lease) (blocks.Lease, wire.Stat
 
 // near answers 0 when this peer is near enough to h to keep it.
 func (s *Set) near(ctx context.Context, l blocks.Lease, h mh.Multihash) wire.Status {
-	near, err := s.holders(ctx, h, l.Publisher, 2*l.R)
+	near, open, err := s.closest(ctx, h, l.Publisher, l.R)
 	switch {
 	case err != nil:
 		return wire.Failed
-	case !slices.Contains(near, s.self):
-		return wire.NotResponsible
+	case slices.Contains(near, s.self) || slices.Contains(s.spreadLive(ctx, h, l.Publisher, near, open, l.R), s.self):
+		return 0
 	}
-	return 0
+	return wire.NotResponsible
 }
 
 // Keep implements wire.Keeper: the blocks first, then why they are kept.

@@ -51,14 +51,14 @@ func (o *owed) rank(p peer.ID) (n int) {
 func (s *Set) look(ctx context.Context, h mh.Multihash, l blocks.Lease) (*owed, error) {
 	o, ids, alive, err := s.glance(ctx, h, l)
 	if err == nil {
-		s.stand(h, l.R, ids, alive)
+		s.stand(h, l, ids, alive)
 	}
 	return o, err
 }
 
 // glance is look for who does not hold examining: what it sees stands for no other block.
 func (s *Set) glance(ctx context.Context, h mh.Multihash, l blocks.Lease) (o *owed, ids []peer.ID, alive []bool, err error) {
-	ids, alive, err = s.router.Seats(ctx, h, 2*l.R+1)
+	ids, alive, more, err := s.seats(ctx, h, l.Publisher, l.R)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -66,7 +66,7 @@ func (s *Set) glance(ctx context.Context, h mh.Multihash, l blocks.Lease) (o *ow
 	for i, p := range ids {
 		switch {
 		case p == l.Publisher:
-		case len(o.seats) < l.R:
+		case len(o.seats) < l.R || slices.ContainsFunc(more, func(st seat) bool { return st.peer == p }):
 			o.seats = append(o.seats, seat{peer: p, alive: alive[i], full: s.isFull(p)})
 		case alive[i] && p != s.self && !s.isFull(p):
 			o.spare = append(o.spare, p)

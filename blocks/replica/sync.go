@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -103,7 +104,27 @@ func (s *Set) neighbours() (out []peer.ID) {
 			out = append(out, p)
 		}
 	}
-	return out
+	return s.distant(out)
+}
+
+// distant adds to near those live members that are too far away to share keys by them alone,
+// and hold something together with this peer as it was when that was last computed.
+func (s *Set) distant(near []peer.ID) []peer.ID {
+	if s.cfg.Places == nil {
+		return near
+	}
+	s.sharing.Lock()
+	sh := s.shared
+	s.sharing.Unlock()
+	if sh == nil {
+		return near
+	}
+	for _, p := range slices.Sorted(maps.Keys(sh.with)) {
+		if !slices.Contains(near, p) && s.cfg.Zone.IsMember(p) {
+			near = append(near, p)
+		}
+	}
+	return near
 }
 
 // places gives the sorted keys of members, and whose they are.
@@ -117,7 +138,7 @@ func places(members []peer.ID) (keyspace.Set, map[keyspace.Key]peer.ID) {
 }
 
 // shared is what this peer keeps together with each of the others: the keys for which
-// both are among the r closest, by this peer's view. It is whole and never changes.
+// both are holders, by this peer's view. It is whole and never changes.
 type shared struct {
 	at      time.Time
 	members []peer.ID
@@ -149,6 +170,10 @@ func (s *Set) together(ctx context.Context) (*shared, error) {
 	sh := &shared{at: time.Now(), members: members, held: s.ledger.Count(), hashes: map[rbsr.Key]mh.Multihash{}, with: map[peer.ID]*rbsr.Set{}}
 	keys, at := places(members)
 	with := map[peer.ID][]rbsr.Key{}
+	var group func(peer.ID) keyspace.Group
+	if s.cfg.Places != nil {
+		group = s.nets()
+	}
 	for held, err := range s.ledger.Held(ctx) {
 		if err != nil {
 			return nil, fmt.Errorf("replica: what is kept together: %w", err)
@@ -158,11 +183,8 @@ func (s *Set) together(ctx context.Context) (*shared, error) {
 			continue
 		}
 		x := keyspace.OfHash(held.Hash)
-		var seats []peer.ID
-		for _, i := range keys.Nearest(x, l.R+1) {
-			seats = append(seats, at[keys[i]])
-		}
-		if seats = others(seats, l.Publisher, l.R); !slices.Contains(seats, s.self) {
+		seats := holdersAmong(keys, at, x, l, group)
+		if !slices.Contains(seats, s.self) {
 			continue
 		}
 		sh.hashes[rbsr.Key(x)] = held.Hash

@@ -309,6 +309,18 @@ func (w *World) holding(e *entry) (out []*member) {
 	return out
 }
 
+// Wanted is how many copies there are when all blocks that are not lost are on all their holders.
+func (w *World) Wanted() (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, e := range w.entries {
+		if !e.lost {
+			n += len(w.holding(e))
+		}
+	}
+	return n
+}
+
 // groups gives the nets of members.
 func (w *World) groups(numbers []int) []keyspace.Group {
 	out := make([]keyspace.Group, len(numbers))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/blocks/wire"
+	"github.com/cairn-network/cairn/dht/keyspace"
 	"github.com/libp2p/go-libp2p/core/peer"
 	mh "github.com/multiformats/go-multihash"
 )
@@ -91,10 +92,14 @@ func (s *Set) near(ctx context.Context, l blocks.Lease, h mh.Multihash) wire.Sta
 	switch {
 	case err != nil:
 		return wire.Failed
-	case slices.Contains(near, s.self) || slices.Contains(s.spreadLive(ctx, h, l.Publisher, near, open, l.R), s.self):
+	case slices.Contains(near, s.self):
 		return 0
+	case s.cfg.Places == nil || !slices.Contains(s.cfg.Places.Nearby(h, keyspace.Outward), s.self):
+		return wire.NotResponsible // too far to be looked at, so that a stranger's offer has nobody dialled
+	case !slices.Contains(s.spreadLive(ctx, h, l.Publisher, near, open, l.R), s.self):
+		return wire.NotResponsible
 	}
-	return wire.NotResponsible
+	return 0
 }
 
 // Keep implements wire.Keeper: the blocks first, then why they are kept.

@@ -194,6 +194,32 @@ func TestHoldersOfOtherNetsFollowChurn(t *testing.T) {
 	}
 }
 
+// Seven of ten members, all of one wide net, die at once: no block is lost, who is left
+// finds each at the first try, and an hour later all are on all their holders again. The
+// control looks at no nets, and has lost those that were in that one alone.
+func TestABlockOutlivesItsNet(t *testing.T) {
+	for name, off := range map[string]bool{"spread": false, "control": true} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, lopsidedWorld(off), func(t *testing.T, w *replicatest.World) {
+				fill(t, w, 100)
+				w.Run(time.Minute)
+				for _, m := range w.Live() {
+					if lopsided(m) == net(0, m) {
+						w.Kill(m)
+					}
+				}
+				w.Run(2 * time.Minute) // in which the others learn of it
+				found, lost := w.Reads(300), w.Lost()
+				w.Run(time.Hour)
+				t.Logf("%d of 100 lost; 300 reads found %d; %d short an hour later", w.Lost(), found, w.Short())
+				if off != (lost > 0) || w.Lost() != lost || w.Short() > 0 || !off && found != 300 {
+					t.Errorf("%d lost at once and %d in all, %d of 300 reads found it, %d short", lost, w.Lost(), found, w.Short())
+				}
+			})
+		})
+	}
+}
+
 // street is members in nets, all there and all known.
 type street struct {
 	ids []peer.ID

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/blocks/replica/replicatest"
 	"github.com/cairn-network/cairn/dht/keyspace"
 )
@@ -16,8 +15,8 @@ import (
 // netted is S-05 where nets matter: each region is a wide net, of which two holders of a block
 // count. Of many ways in which members may be spread over five regions it takes the one in
 // which a region has the most blocks to itself, and lets that region die; an hour later
-// another one. The blocks come by a put. The control is the same death where nets do not
-// matter.
+// another one. The control is the same death where nets do not matter. In both each block is
+// on its holders to begin with, and on nobody else.
 func netted(t *testing.T, s *sheet, id string) {
 	const n, regions, draws = 200, 5, 2000
 	count := pick(s, 200, 10_000)
@@ -45,20 +44,23 @@ func netted(t *testing.T, s *sheet, id string) {
 		})
 		cfg.Group = func(n int) keyspace.Group { return net(in[n], n) }
 		inWorld(t, cfg, func(t *testing.T, w *replicatest.World) {
-			put(t, w, count, blocks.WaitFull, 2*time.Hour)
-			w.Run(10 * time.Minute)
-			short, wanted := w.Short(), float64(w.Wanted())/float64(count)
+			fill(t, w, count)
+			wanted := float64(w.Wanted()) / float64(count)
+			w.Run(time.Minute)
 			die(w, in, first)
-			w.Run(time.Hour)
-			lost := w.Lost()
+			w.Run(5 * time.Minute)
+			found := w.Reads(1000)
+			w.Run(55 * time.Minute)
+			lost, short := w.Lost(), w.Short()
 			die(w, in, (first+1)%regions)
 			w.Run(time.Hour)
 			extra := replicatest.Extra(slices.Repeat([]int{n / regions}, regions), r, 2)
 			add(fmt.Sprintf("lost of %d, the same region dies, R=%d, two of a region count", count, r), float64(lost), "<=", 0, "0")
+			add(fmt.Sprintf("reads of 1000 found at the first try 5 min after it, R=%d, two of a region count", r), float64(found), ">=", 1000, "1000")
+			add(fmt.Sprintf("blocks not on their holders an hour after it, R=%d, two of a region count", r), float64(short), "<=", 0, "0")
 			add(fmt.Sprintf("lost of %d, another one an hour later, R=%d, two of a region count", count, r), float64(w.Lost()-lost), "<=", 0, "0")
 			add(fmt.Sprintf("blocks not on their holders at the end, R=%d, two of a region count", r), float64(w.Short()), "<=", 0, "0")
 			add(fmt.Sprintf("holders of a block, R=%d, two of a region count", r), wanted, "<=", float64(r)+2*extra, fmt.Sprintf("%.3g; this draw is no ordinary one", float64(r)+extra))
-			add(fmt.Sprintf("blocks not on their holders after the put, R=%d, two of a region count", r), float64(short), "<=", 0, "0")
 		})
 	}
 }

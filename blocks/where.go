@@ -22,7 +22,7 @@ const (
 // Answer is what one peer said of a block.
 type Answer struct {
 	Peer   peer.ID `json:"peer"`
-	Rank   int     `json:"rank"`             // among the members by distance from the block, 0 is the closest; -1 is the publisher
+	Rank   int     `json:"rank"`             // by distance from the block among those named here, 0 is the closest; -1 is the publisher
 	Holder bool    `json:"holder,omitempty"` // it should have the block; the others are those to take its place
 	Self   bool    `json:"self,omitempty"`   // the peer that was asked to find out
 	Says   string  `json:"says"`

@@ -8,6 +8,7 @@
 //	hello.go    who somebody is                   pulse.go  whether it still answers
 //	message.go  the view protocol                 serve.go  its answers
 //	brake.go    is it this peer that is cut off?  run.go    from an empty table to ready
+//	group.go    where on the internet members are seen
 //
 // A member is a peer that stores for others: it is in our DHT in server mode, speaks
 // the protocol named in [Config.Member], and has said hello as one of our network.
@@ -177,8 +178,12 @@ func New(h host.Host, cfg Config) (*Router, error) {
 	return r, nil
 }
 
-// serves reports whether this peer is itself a member.
-func (r *Router) serves() bool { return r.cfg.Private || r.kad.Mode() == kad.ModeServer }
+// serves reports whether this peer is itself a member: in a public network once it is known
+// to be reachable. What mode kad-dht is in it does not say, only which one it was made with;
+// but a server answers.
+func (r *Router) serves() bool {
+	return r.cfg.Private || slices.Contains(r.host.Mux().Protocols(), r.cfg.prefix()+"/kad/1.0.0")
+}
 
 func (r *Router) isMember(p peer.ID) bool {
 	speaks, err := r.host.Peerstore().SupportsProtocols(p, r.wanted()...)

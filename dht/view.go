@@ -21,11 +21,12 @@ type view struct {
 type member struct {
 	id       peer.ID
 	key      keyspace.Key
-	met      bool      // it was once connected and a member
-	up       bool      // it is connected now
-	stranger bool      // it was connected, and stores for nobody
-	heard    time.Time // when it was last named, or there
-	gone     time.Time // since when it is suspect; zero while it is not
+	met      bool           // it was once connected and a member
+	up       bool           // it is connected now
+	stranger bool           // it was connected, and stores for nobody
+	heard    time.Time      // when it was last named, or there
+	gone     time.Time      // since when it is suspect; zero while it is not
+	group    keyspace.Group // in which it was last seen
 
 	near   bool      // it is one of the neighbours
 	busy   bool      // a ping is under way

@@ -128,6 +128,7 @@ func (r *Router) seen(p peer.ID) bool {
 	news := r.view.meet(p, time.Now())
 	delete(r.dials, p)
 	r.mu.Unlock()
+	r.place(p)
 	if news {
 		r.cfg.Log.Debug("member met", "peer", p)
 		r.protect()

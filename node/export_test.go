@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/cairn-network/cairn/blocks"
+	"github.com/cairn-network/cairn/dht"
 	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/peer"
 	mh "github.com/multiformats/go-multihash"
@@ -37,3 +38,6 @@ func NewMeeting(provide func(context.Context, mh.Multihash) error, providers fun
 
 func (m *Meeting) Run(ctx context.Context)   { m.m.run(ctx) }
 func (m *Meeting) Greet(ctx context.Context) { m.m.greet(ctx) }
+
+// NetsMatter reports whether Config has holders chosen by their nets too.
+func NetsMatter(c Config) bool { return c.places(new(dht.Router)) != nil }

@@ -246,7 +246,7 @@ func New(ctx context.Context, p Parts, cfg Config, log *slog.Logger) (_ *Node, e
 		Full: t.FullPass, Backup: t.BackupWait, Brake: t.Brake, Surplus: t.Surplus, Young: t.Young,
 		Rate: cfg.repairRate(), Restored: func(took time.Duration) { n.count.restored.Observe(took.Seconds()) },
 		PutIdle: t.PutIdle, Linger: t.PutIdle / 4, Fanout: cfg.fanout(), SyncEvery: t.Reconcile, Zone: n.router, Compare: client, Quota: int64(cfg.Store.Quota), Records: n.recs, LeaseEvery: t.LeaseCheck,
-		PeerRate: cfg.rate(), Log: log.With("part", "replica"),
+		PeerRate: cfg.rate(), Places: cfg.places(n.router), Log: log.With("part", "replica"),
 	})
 	set.Store(n.set)
 	var mend func(fetch.Found)
@@ -313,6 +313,15 @@ func (n *Node) nodes(ctx context.Context) ipld.NodeGetter {
 
 // private reports whether loopback and private addresses are the network's own.
 func (c Config) private() bool { return c.Network.Profile != ProfilePublic }
+
+// places says whose nets are looked at when holders are chosen: in a public network the
+// members', elsewhere nobody's, as there all may well be in one.
+func (c Config) places(r *dht.Router) replica.Places {
+	if c.private() {
+		return nil
+	}
+	return r
+}
 
 // rate is how many bytes a second one peer may bring; where all peers are the owner's
 // or a friend's there is no limit.

@@ -8,13 +8,14 @@ import (
 
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/blocks/wire"
+	"github.com/cairn-network/cairn/dht/keyspace"
 	"github.com/libp2p/go-libp2p/core/peer"
 	mh "github.com/multiformats/go-multihash"
 )
 
 var _ wire.Keeper = (*Set)(nil)
 
-// Offer implements wire.Keeper: a peer keeps what it is one of the 2r closest to.
+// Offer implements wire.Keeper: a peer keeps what it is one of the 2r closest to, or a holder of.
 // The lease was found valid by the wire.
 func (s *Set) Offer(ctx context.Context, from peer.ID, l blocks.Lease, items []wire.Item) ([]wire.Status, error) {
 	out := make([]wire.Status, len(items))
@@ -94,15 +95,19 @@ func (s *Set) word(ctx context.Context, l blocks.Lease) (blocks.Lease, wire.Stat
 // near answers 0 when this peer is near enough to h to keep it, and whether it is one of its
 // holders.
 func (s *Set) near(ctx context.Context, l blocks.Lease, h mh.Multihash) (no wire.Status, seated bool) {
-	near, err := s.around(ctx, h, l.Publisher, l.R)
+	near, open, err := s.closest(ctx, h, l.Publisher, l.R)
 	if err != nil {
 		return wire.Failed, false
 	}
 	switch i := slices.Index(near, s.self); {
-	case i < 0:
+	case i >= 0:
+		return 0, i < l.R
+	case s.cfg.Places == nil || !slices.Contains(s.cfg.Places.Nearby(h, keyspace.Outward), s.self):
+		return wire.NotResponsible, false // too far to be looked at, so that a stranger's offer has nobody dialled
+	case !slices.Contains(s.spreadLive(ctx, h, l.Publisher, near, open, l.R), s.self):
 		return wire.NotResponsible, false
 	default:
-		return 0, i < l.R
+		return 0, true
 	}
 }
 

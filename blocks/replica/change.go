@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/dht/keyspace"
 	"github.com/libp2p/go-libp2p/core/peer"
 	mh "github.com/multiformats/go-multihash"
@@ -19,8 +20,8 @@ const maxWitnesses = 256
 // is what it was, theirs is too. What this overlooks, a round over all blocks finds.
 type witness struct {
 	hash  mh.Multihash
-	r     int       // copies
-	ids   []peer.ID // nearest first, 2r+1 where there are so many
+	lease blocks.Lease
+	ids   []peer.ID // nearest first, 2r+1 where there are so many, and the holders beyond
 	alive []bool
 }
 
@@ -36,17 +37,18 @@ func company(ids []peer.ID, n int) string {
 }
 
 // stand lets h stand for its group, if nobody does yet. The caller holds examining.
-func (s *Set) stand(h mh.Multihash, r int, ids []peer.ID, alive []bool) {
-	name := company(ids, r+1)
+func (s *Set) stand(h mh.Multihash, l blocks.Lease, ids []peer.ID, alive []bool) {
+	name := company(ids, l.R+1)
 	if _, ok := s.groups[name]; !ok && len(s.groups) < maxWitnesses {
-		s.groups[name] = &witness{h, r, ids, alive}
+		s.groups[name] = &witness{h, l, ids, alive}
 	}
 }
 
 // change is what is different about the members near the blocks held here.
 type change struct {
-	known              keyspace.Set          // everybody near, before or after
-	moved              map[keyspace.Key]bool // who came, went or turned; true: came or went
+	known              keyspace.Set                      // everybody near, before or after
+	moved              map[keyspace.Key]bool             // who came, went or turned; true: came or went
+	group              func(keyspace.Key) keyspace.Group // nil: nobody's net matters
 	came, went, turned int
 }
 
@@ -58,8 +60,8 @@ func (s *Set) changes(ctx context.Context) (c change, err error) {
 	s.groups = map[string]*witness{}
 	for _, name := range slices.Sorted(maps.Keys(old)) {
 		w := old[name]
-		n := 2*w.r + 1
-		ids, alive, err := s.router.Seats(ctx, w.hash, n)
+		n := 2*w.lease.R + 1
+		ids, alive, _, err := s.seats(ctx, w.hash, w.lease.Publisher, w.lease.R)
 		if ctx.Err() != nil {
 			s.groups = old
 			return c, ctx.Err()
@@ -69,7 +71,7 @@ func (s *Set) changes(ctx context.Context) (c change, err error) {
 			s.groups[name] = w
 			continue
 		}
-		s.stand(w.hash, w.r, ids, alive)
+		s.stand(w.hash, w.lease, ids, alive)
 		for _, p := range slices.Concat(w.ids, ids) {
 			nearby[p] = true
 		}
@@ -91,11 +93,12 @@ func (s *Set) changes(ctx context.Context) (c change, err error) {
 			}
 		}
 	}
-	var keys []keyspace.Key
-	for p := range nearby {
-		keys = append(keys, keyspace.OfPeer(p))
+	keys, at := places(slices.Collect(maps.Keys(nearby)))
+	c.known = keys
+	if s.cfg.Places != nil {
+		group := s.nets()
+		c.group = func(k keyspace.Key) keyspace.Group { return group(at[k]) }
 	}
-	c.known = keyspace.SetOf(keys)
 	return c, nil
 }
 
@@ -129,13 +132,31 @@ const (
 // seats of a key, the nearest has its true rank among those known before or after: nobody
 // nearer moved. Of others the rank may be too small, so this errs towards yes.
 func (c *change) touches(x keyspace.Key, r int) (how touch, seat bool) {
+	last := -1 // not computed
 	for p, came := range c.moved {
-		switch rank := c.known.Rank(x, p); {
-		case rank <= r:
+		rank := c.known.Rank(x, p)
+		if rank > r && c.group != nil && last < 0 {
+			last = c.last(x, r)
+		}
+		switch {
+		case rank <= max(r, last):
 			how, seat = near, seat || came
 		case rank <= 2*r:
 			how = max(how, far)
 		}
 	}
 	return how, seat
+}
+
+// last is the rank, among those known before or after, of the last who can be a holder of x,
+// whoever is its publisher: up to there one who moved may have made or taken a seat. The
+// nearest of those who moved is looked at as the walk of before or after looked at it.
+func (c *change) last(x keyspace.Key, r int) int {
+	var nets keyspace.Spread
+	for i, at := range c.known.Nearest(x, keyspace.Outward+1) {
+		if nets.Count(c.group(c.known[at])); nets.Counted() > r {
+			return i
+		}
+	}
+	return keyspace.Outward
 }

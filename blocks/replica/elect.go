@@ -51,34 +51,30 @@ func (o *owed) rank(p peer.ID) (n int) {
 func (s *Set) look(ctx context.Context, h mh.Multihash, l blocks.Lease) (*owed, error) {
 	o, ids, alive, err := s.glance(ctx, h, l)
 	if err == nil {
-		n := min(2*l.R+1, len(ids))
-		s.stand(h, l.R, ids[:n], alive[:n])
+		s.stand(h, l, ids, alive)
 	}
 	return o, err
 }
 
 // glance is look for who does not hold examining: what it sees stands for no other block.
 func (s *Set) glance(ctx context.Context, h mh.Multihash, l blocks.Lease) (o *owed, ids []peer.ID, alive []bool, err error) {
-	for n := 2*l.R + 1; ; { // one more for each that has no room
-		ids, alive, err = s.router.Seats(ctx, h, n)
-		if err != nil {
-			return nil, nil, nil, err
-		}
-		more := min(2*l.R+1+s.fullAmong(ids), 4*l.R+1)
-		if len(ids) < n || more <= n {
-			break
-		}
-		n = more
+	ids, alive, more, err := s.seats(ctx, h, l.Publisher, l.R)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	all, up, err := s.widened(ctx, h, l.R, ids, alive)
+	if err != nil {
+		return nil, nil, nil, err
 	}
 	o = &owed{hash: h, lease: l, has: map[peer.ID]wire.State{}}
 	d := digestOfHash(h)
-	for i, p := range ids {
+	for i, p := range all {
 		switch {
 		case p == l.Publisher:
-		case len(o.seats) < l.R:
+		case len(o.seats) < l.R || slices.ContainsFunc(more, func(st seat) bool { return st.peer == p }):
 			asked := s.hasRefused(p, d, true)
-			o.seats = append(o.seats, seat{peer: p, alive: alive[i], full: asked || s.isFull(p), asked: asked})
-		case alive[i] && p != s.self && !s.isFull(p) && !s.hasRefused(p, d, true):
+			o.seats = append(o.seats, seat{peer: p, alive: up[i], full: asked || s.isFull(p), asked: asked})
+		case up[i] && p != s.self && !s.isFull(p) && !s.hasRefused(p, d, true):
 			o.spare = append(o.spare, p)
 		}
 	}

@@ -57,12 +57,13 @@ func (s *Set) Pass(ctx context.Context, _ peer.ID, l blocks.Lease, items []wire.
 	defer cancel()
 	to := map[peer.ID][]int{}
 	for i, it := range items {
-		near, err := s.around(ctx, it.Hash, l.Publisher, l.R)
+		near, more, err := s.holders(ctx, it.Hash, l.Publisher, l.R)
 		if err != nil {
 			return
 		}
+		near, n := inOrder(near, more, l.R)
 		near = s.preferred(near)
-		for _, p := range near[min(cmp.Or(it.Served, wire.Served), len(near)):min(l.R, len(near))] {
+		for _, p := range near[min(cmp.Or(it.Served, wire.Served), len(near)):n] {
 			if p != s.self {
 				to[p] = append(to[p], i)
 			}

@@ -65,7 +65,7 @@ type delivery struct {
 	late    bool      // guarded by group.mu: it was given up
 }
 
-// place brings hs to their r holders each, and to the next closest for each that fails.
+// place brings hs to their holders each, and to the next closest for each that fails.
 func (s *Set) place(ctx context.Context, j *Job, hs []mh.Multihash) error {
 	g := &group{set: s, job: j, ends: make(chan *delivery), look: make(chan struct{}, 1), open: map[*delivery]struct{}{}}
 	for _, h := range hs {
@@ -100,14 +100,16 @@ func (s *Set) place(ctx context.Context, j *Job, hs []mh.Multihash) error {
 // parcel finds where h has to go; nil is nowhere, for now.
 func (g *group) parcel(ctx context.Context, h mh.Multihash) *parcel {
 	s, j := g.set, g.job
-	near, err := s.around(ctx, h, j.lease.Publisher, j.lease.R)
+	near, more, err := s.holders(ctx, h, j.lease.Publisher, j.lease.R)
 	if err != nil {
 		j.note(h, nil, 0)
 		j.failed("", err)
 		return nil // nobody is there; the next pass asks again
 	}
-	have := j.note(h, near, min(len(near), 2*j.lease.R))
-	p := &parcel{hash: h, miss: min(j.lease.R, len(near)) - have, need: min(blocks.Quorum, j.lease.R, len(near))}
+	members := min(len(near), 2*j.lease.R)
+	near, n := inOrder(near, more, j.lease.R)
+	have := j.note(h, near, members)
+	p := &parcel{hash: h, miss: n - have, need: min(blocks.Quorum, j.lease.R, members)}
 	if p.miss <= 0 {
 		return nil
 	}

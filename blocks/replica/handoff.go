@@ -313,7 +313,7 @@ func (s *Set) findTakers(ctx context.Context) error {
 		asks, os, next := map[peer.ID][]*owed{}, make([]*owed, len(part)), make([][]peer.ID, len(part))
 		for i, o := range part {
 			os[i] = &owed{hash: o.hash, has: map[peer.ID]wire.State{}}
-			near, err := s.around(ctx, o.hash, o.publisher, o.r)
+			near, _, err := s.closest(ctx, o.hash, o.publisher, o.r)
 			if err != nil {
 				continue
 			}
@@ -415,22 +415,6 @@ func (s *Set) keptBy(p peer.ID, d digest, own bool) {
 	s.hand.pointLocked(d, p, own, s.pointTime())
 }
 
-// around gives up to 2r live members nearest to h that have room, and those in between that
-// say they have none: up to 4r, without the publisher. They may hold h.
-func (s *Set) around(ctx context.Context, h mh.Multihash, publisher peer.ID, r int) ([]peer.ID, error) {
-	for n := 2 * r; ; {
-		near, err := s.holders(ctx, h, publisher, n)
-		if err != nil {
-			return nil, err
-		}
-		more := min(2*r+s.fullAmong(near), 4*r)
-		if len(near) < n || more <= n {
-			return near, nil
-		}
-		n = more
-	}
-}
-
 // fullAmong is how many of ps say that they have no room.
 func (s *Set) fullAmong(ps []peer.ID) (n int) {
 	if s.cfg.NoHandoff {
@@ -445,22 +429,20 @@ func (s *Set) fullAmong(ps []peer.ID) (n int) {
 }
 
 // keepers gives who keeps the block at k together, of near, the closest to it: the r
-// closest without those that have no room for it, and who is known to stand in for one. nil:
-// this peer is none of them.
-func (s *Set) keepers(k keyspace.Key, near []peer.ID, r int) (out []peer.ID) {
+// closest without those that have no room for it, and who is known to stand in for one; and
+// whether this peer is one of them.
+func (s *Set) keepers(k keyspace.Key, near []peer.ID, r int) (out []peer.ID, mine bool) {
 	d := digestOf(k)
 	for _, p := range near {
 		if len(out) < r && (p == s.self || !s.hasRefused(p, d, false)) {
 			out = append(out, p)
 		}
 	}
-	if !slices.Contains(out, s.self) && !(slices.Contains(near, s.self) && s.hand.standing(d)) {
-		return nil
-	}
+	mine = slices.Contains(out, s.self) || slices.Contains(near, s.self) && s.hand.standing(d)
 	if p, ok := s.hand.pointed(d); ok && slices.Contains(near, p) && !slices.Contains(out, p) {
 		out = append(out, p)
 	}
-	return out
+	return out, mine
 }
 
 // wants leaves out of keys, which p has listed, what is not to be fetched: what is here, so

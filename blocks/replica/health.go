@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -48,8 +49,8 @@ func (s *Set) LeaseOf(ctx context.Context, h mh.Multihash) (blocks.Lease, bool) 
 	return blocks.Lease{}, false
 }
 
-// Health counts the copies of bs that their 2r closest live members, without the
-// publisher, prove to have now. Under a lease only copies held under one count: what
+// Health counts the copies of bs that their 2r closest live members and other holders,
+// without the publisher, prove to have now. Under a lease only copies held under one count: what
 // a peer has merely read it may forget at any time. A proof is checked against the block where this
 // peer has it; elsewhere it must agree with another holder's, and where proofs
 // stand against each other, or there is but one, the block is got from g to decide.
@@ -60,7 +61,7 @@ func (s *Set) Health(ctx context.Context, root cid.Cid, bs []Sized, g blocks.Get
 		r = l.R
 	}
 	h := blocks.Health{Root: root, Target: r, Blocks: len(bs), Leased: leased, Publisher: l.Publisher, Expires: l.Expires,
-		Copies: make([]int, r+1), Min: 2 * r, Holders: []peer.ID{}, Proved: time.Now()}
+		Copies: make([]int, r+1), Min: math.MaxInt, Holders: []peer.ID{}, Proved: time.Now()}
 	found, err := s.survey(ctx, l, r, bs, g)
 	if err != nil {
 		return h, err

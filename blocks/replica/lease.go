@@ -181,7 +181,8 @@ func (s *Set) Declare(ctx context.Context, l blocks.Lease) (out Renewed, err err
 	}
 	if l.State == blocks.LeaseRevoked {
 		s.withdraw(l.ID())
-		if near, err := s.holders(ctx, l.Root.Hash(), s.self, 2*l.R); err == nil {
+		if near, more, err := s.holders(ctx, l.Root.Hash(), s.self, l.R); err == nil {
+			near, _ = inOrder(near, more, l.R)
 			out.Told = s.cfg.Records.Tell(ctx, LeaseRecord(l), without(near, s.self))
 		}
 	}

@@ -2,6 +2,7 @@ package replica_test
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -252,6 +253,9 @@ func (e *end) States(ctx context.Context, p peer.ID, hs []mh.Multihash) ([]wire.
 }
 
 func (e *end) Prove(ctx context.Context, p peer.ID, nonce []byte, hs []mh.Multihash) ([]wire.Proven, error) {
+	if e.mem[p] == nil {
+		return nil, errors.New("nobody")
+	}
 	if err := e.wait(ctx); err != nil {
 		return nil, err
 	}

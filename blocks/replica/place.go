@@ -174,7 +174,7 @@ func (s *Set) warm(ctx context.Context, j *Job) bool {
 		return true
 	default:
 	}
-	if _, err := s.holders(ctx, j.pin.Root.Hash(), j.lease.Publisher, 1); err != nil {
+	if _, _, err := s.router.Closest(ctx, j.pin.Root.Hash(), 2); err != nil {
 		return false
 	}
 	late := time.NewTimer(s.cfg.PutIdle)

@@ -2,7 +2,6 @@ package replica_test
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -16,10 +15,10 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// S-05: a region, a fifth of the members, dies at once, and an hour later another one. A
-// member's place follows from its key and not from where it stands, so a region is a fifth
-// drawn at random, and repair is all that there is between the two: the control has none.
-// Beside it stands what at most two holders a region would give, which Cairn does not have.
+// S-05: a region, a fifth of the members, dies at once, and an hour later another one. Where
+// nets do not matter a member's place follows from its key and not from where it stands, so a
+// region is a fifth drawn at random, and repair is all that there is between the two: the
+// control has none. What it is where nets matter stands in netted.
 func region(t *testing.T, s *sheet, id string) {
 	const n, regions = 200, 5
 	const k = n / regions
@@ -69,56 +68,8 @@ func region(t *testing.T, s *sheet, id string) {
 			add(fmt.Sprintf("blocks not on their closest at the end, %s", x.name), float64(w.Short()), "<=", 0, "0")
 		})
 	}
-	capped(t, s, id, near, n, regions)
-}
-
-// capped is arithmetic alone: the holders would be those of today and, walking outward over
-// the 64 nearest, as many more as it takes to have r of whom at most two are of one region.
-func capped(t *testing.T, s *sheet, id string, near [][]int, n, regions int) {
-	const most = 2
-	draws := pick(s, 10, 200)
-	for _, r := range []int{5, 8} {
-		rng := rand.New(rand.NewPCG(s.seed, 5))
-		lost, bare, copies := 0, 0, 0
-		for range draws {
-			of := rng.Perm(n) // a member's region is its place in this order
-			for _, x := range near {
-				held, kept := map[int]int{}, map[int]int{} // of the plain r; of all holders
-				in, extra := map[int]int{}, 0
-				for i, counted := 0, 0; i < len(x) && counted < r; i++ {
-					g := of[x[i]] % regions
-					if i < r {
-						held[g]++
-						kept[g]++
-					}
-					if in[g] == most {
-						continue
-					}
-					in[g]++
-					counted++
-					if i >= r {
-						kept[g]++
-						extra++
-					}
-				}
-				copies += r + extra
-				if len(held) == 1 {
-					bare++
-				}
-				if len(kept) == 1 {
-					lost++
-				}
-			}
-		}
-		all := float64(draws * len(near))
-		share := float64(regions) * replicatest.AllDead(n, n/regions, r)
-		add := func(name string, v float64, op string, target float64, expect string) {
-			s.add(t, replicatest.Figure{ID: id, Name: name, Value: v, Op: op, Target: target, Expect: expect, Seed: s.seed})
-		}
-		add(fmt.Sprintf("blocks of 10000 with all holders in one region of 5, R=%d", r), float64(bare)/all*10_000, "<=", 1e4*share+1+10*math.Sqrt(1e4*share), fmt.Sprintf("%.3g", 1e4*share))
-		add(fmt.Sprintf("the same with at most 2 a region counted, which is not built, R=%d", r), float64(lost)/all*10_000, "<=", 0, "0")
-		add(fmt.Sprintf("copies of a block it would take, R=%d", r), float64(copies)/all, "<=", 2*float64(r), "")
-	}
+	netted(t, s, id)
+	nets(t, s, id)
 }
 
 // ring is n members and, of each of count blocks, the most nearest to it.

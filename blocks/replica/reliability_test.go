@@ -58,9 +58,12 @@ newcomer's from when the first other knows it. Beside them stands the time from 
 is. A seat that passed to somebody else before it was filled is in neither; one that is still open at the end is in the
 rows of seats without their copy. Members go at a steady rate (lifetimes are exponential).
 
-S-05: who holds a block follows from keys alone, so a region is so many members drawn at random, and the arithmetic is that
-of S-01. A cap on holders of one region would take every member's address into placement, which all must see alike; it is
-not built. The rows that say so are arithmetic over the same members: what it would give and what it would cost.
+S-05: where nets do not matter (profiles lan, private and testnet) who holds a block follows from keys alone, so a region is
+so many members drawn at random, and the arithmetic is that of S-01. In a public network holders are chosen by their nets
+too (docs/adr/0013-nets.md): each region is a /16 here, of which two holders count. Of 2,000 ways to spread the members over
+the regions the one is taken in which a region has the most blocks to itself, and that one dies; the control is the same
+death where nets do not matter. The last rows are what the rule costs, beside the arithmetic, for some ways in which members
+may be spread over nets.
 
 S-09: of two members one of whose directions is dead neither can bring the other anything. A seat that none of the block's
 holders reaches stays empty, and is counted apart from those that one of them could fill.

@@ -1,6 +1,7 @@
 // Package replica keeps each block on the members closest to it.
 //
 //	place.go   the blocks of one put: windows → groups → quorum
+//	spread.go  who holds a block where its closest are of few nets
 //	group.go   a group of blocks: holders → one offer to each → acks → the next closest
 //	fanout.go  the closest holder passes on: offer → its holders → acks by name → have you?
 //	carry.go   what two parts of this peer would bring to one holder is brought once
@@ -24,7 +25,8 @@
 //	health.go  who can prove what, right now
 //
 // The holders of a block are the r members closest to its key, not counting the
-// publisher of the lease it is held under. Everyone computes them; nobody is told.
+// publisher of the lease it is held under, and where these are of few nets some beside
+// them (spread.go). Everyone computes them; nobody is told.
 // Only leased blocks are placed and repaired: what was merely read is in no ledger.
 //
 // [New] starts nothing. [Set.Run] owns every goroutine that outlives a call: the
@@ -80,6 +82,7 @@ type Config struct {
 	SyncEvery   time.Duration // between two comparisons with a neighbour, give or take half; 0 is 10 min
 	Zone        Zone          // who the neighbours are; nil: nothing is compared
 	Compare     Comparer      // compares with them; nil: nothing is compared
+	Places      Places        // where members are; nil: it does not matter
 	NoAudit     bool          // neighbours need not prove what they have: the control of the audits
 	LeastShare  int64         // bytes that every publisher may have held here; 0 is 64 MiB
 	Yield       int64         // bytes a day that publishers above their share give up for those below theirs; 0 is a twentieth of Quota, less than 0 none
@@ -259,15 +262,7 @@ func (s *Set) Space() (used, limit int64) {
 	return s.books.used, s.cfg.Quota
 }
 
-// holders gives up to n live members nearest to h, without the publisher.
-func (s *Set) holders(ctx context.Context, h mh.Multihash, publisher peer.ID, n int) ([]peer.ID, error) {
-	ids, _, err := s.router.Closest(ctx, h, n+1)
-	if err != nil {
-		return nil, err
-	}
-	return others(ids, publisher, n), nil
-}
-
+// others gives the first n of ids that are not the publisher.
 func others(ids []peer.ID, publisher peer.ID, n int) (out []peer.ID) {
 	for _, p := range ids {
 		if p != publisher && len(out) < n {

@@ -50,7 +50,7 @@ func (s *Set) shed(ctx context.Context, batch []*owed) error {
 type spared struct {
 	hash   mh.Multihash
 	leases []blocks.Lease
-	near   [][]peer.ID // of each lease its holders, all live and closer than this peer
+	near   [][]peer.ID // of each lease its holders, all live, and r of them closer than this peer
 	proof  []byte      // the right one
 	proved map[peer.ID]bool
 
@@ -59,9 +59,9 @@ type spared struct {
 	keep []peer.ID // who proved to hold it, nearest first, for what gives way
 }
 
-// letGo ends that this peer holds those of due that every one of their r holders, for each
+// letGo ends that this peer holds those of due that every one of their holders, for each
 // lease, proves now to hold too. Only proofs of peers that are closer to the block than
-// this one count: of any number of peers that let go at the same time, whatever each takes
+// this one count, and r of them are needed: of any number of peers that let go at the same time, whatever each takes
 // for the truth, the r closest that have the block find too few. What is let go stays on the
 // disk, as something merely read.
 func (s *Set) letGo(ctx context.Context, due []*owed) error {
@@ -157,18 +157,22 @@ func (s *Set) spare(ctx context.Context, h mh.Multihash, nonce []byte) (*spared,
 		if l.Publisher == s.self {
 			return nil, nil
 		}
-		var near []peer.ID
-		for i, p := range ids {
-			switch {
-			case p == l.Publisher || len(near) == l.R:
-			case !alive[i] || keyspace.Closer(x, keyspace.OfPeer(p), self) >= 0:
-				return nil, nil // a seat is lost, or this peer's own
-			default:
-				near = append(near, p)
-			}
-		}
-		if len(near) < l.R {
+		seats := seatsOf(ids, alive, l.Publisher)
+		if len(seats) < l.R {
 			return nil, nil
+		}
+		var near []peer.ID
+		for _, st := range seats[:l.R] {
+			if !st.alive || keyspace.Closer(x, keyspace.OfPeer(st.peer), self) >= 0 {
+				return nil, nil // a seat is lost, or this peer's own
+			}
+			near = append(near, st.peer)
+		}
+		for _, st := range s.spread(ctx, h, l.Publisher, seats, len(ids) == most+1, l.R, true) {
+			if !st.alive || st.peer == s.self {
+				return nil, nil
+			}
+			near = append(near, st.peer)
 		}
 		c.near = append(c.near, near)
 	}

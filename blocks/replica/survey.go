@@ -19,6 +19,7 @@ import (
 type found struct {
 	Sized
 	near []peer.ID           // live members by distance, without the publisher, at most 2r that have room
+	more []peer.ID           // the holders beside the first r of them
 	said map[peer.ID]*answer // nobody who was not asked
 	who  []peer.ID           // whose proof is right, sorted
 }
@@ -33,7 +34,7 @@ type answer struct {
 
 // repairs gives who is to restore missing copies.
 func (f *found) repairs() (peer.ID, bool) {
-	for _, p := range f.near {
+	for _, p := range slices.Concat(f.near, f.more) {
 		if slices.Contains(f.who, p) {
 			return p, true
 		}
@@ -41,9 +42,9 @@ func (f *found) repairs() (peer.ID, bool) {
 	return "", false
 }
 
-// survey asks the 2r closest live members of each block, and one more for each of them that
-// has no room, for proof, and extra ones beside
-// them, which are never counted. l says who the publisher is, if anybody.
+// survey asks the 2r closest live members of each block, one more for each of them that has
+// no room, and its holders beside them for proof, and extra ones, which are never counted. l
+// says who the publisher is, if anybody.
 func (s *Set) survey(ctx context.Context, l blocks.Lease, r int, bs []Sized, g blocks.Getter, extra ...peer.ID) ([]*found, error) {
 	a := audit{set: s, g: g, least: wire.Here, nonce: make([]byte, 32)}
 	if l.Publisher != "" {
@@ -53,13 +54,13 @@ func (s *Set) survey(ctx context.Context, l blocks.Lease, r int, bs []Sized, g b
 	asks := map[peer.ID][]*found{}
 	all := make([]*found, len(bs))
 	for i, b := range bs {
-		near, err := s.around(ctx, b.CID.Hash(), l.Publisher, r)
+		near, more, err := s.holders(ctx, b.CID.Hash(), l.Publisher, r)
 		if err != nil {
 			return nil, fmt.Errorf("replica: survey: %w", err)
 		}
-		f := &found{Sized: b, near: near, said: map[peer.ID]*answer{}}
+		f := &found{Sized: b, near: near, more: more, said: map[peer.ID]*answer{}}
 		all[i] = f
-		for _, p := range slices.Concat(near, extra) {
+		for _, p := range slices.Concat(near, more, extra) {
 			if f.said[p] == nil {
 				f.said[p] = &answer{}
 				asks[p] = append(asks[p], f)
@@ -180,7 +181,7 @@ func (a *audit) judge(ctx context.Context, f *found) error {
 		case !bytes.Equal(x.proof, right):
 			x.wrong = true
 			a.set.log.Warn("holder gave a false proof", "peer", p, "cid", f.CID)
-		case x.state >= a.least && slices.Contains(f.near, p):
+		case x.state >= a.least && (slices.Contains(f.near, p) || slices.Contains(f.more, p)):
 			f.who = append(f.who, p)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -103,7 +104,27 @@ func (s *Set) neighbours() (out []peer.ID) {
 			out = append(out, p)
 		}
 	}
-	return out
+	return s.distant(out)
+}
+
+// distant adds to near those live members that are too far away to share keys by them alone,
+// and hold something together with this peer as it was when that was last computed.
+func (s *Set) distant(near []peer.ID) []peer.ID {
+	if s.cfg.Places == nil {
+		return near
+	}
+	s.sharing.Lock()
+	sh := s.shared
+	s.sharing.Unlock()
+	if sh == nil {
+		return near
+	}
+	for _, p := range slices.Sorted(maps.Keys(sh.with)) {
+		if !slices.Contains(near, p) && s.cfg.Zone.IsMember(p) {
+			near = append(near, p)
+		}
+	}
+	return near
 }
 
 // places gives the sorted keys of members, and whose they are.
@@ -117,8 +138,8 @@ func places(members []peer.ID) (keyspace.Set, map[keyspace.Key]peer.ID) {
 }
 
 // shared is what this peer keeps together with each of the others: the keys for which
-// both are among the r closest, by this peer's view, or stand in for one of those that has
-// no room. It is whole and never changes.
+// both are holders, by this peer's view, or stand in for one of those that has no room. It is
+// whole and never changes.
 type shared struct {
 	at      time.Time
 	members []peer.ID
@@ -151,6 +172,10 @@ func (s *Set) together(ctx context.Context) (*shared, error) {
 	keys, at := places(members)
 	full := s.fullAmong(members)
 	with := map[peer.ID][]rbsr.Key{}
+	var group func(peer.ID) keyspace.Group
+	if s.cfg.Places != nil {
+		group = s.nets()
+	}
 	for held, err := range s.ledger.Held(ctx) {
 		if err != nil {
 			return nil, fmt.Errorf("replica: what is kept together: %w", err)
@@ -164,8 +189,15 @@ func (s *Set) together(ctx context.Context) (*shared, error) {
 		for _, i := range keys.Nearest(x, 2*l.R+1+min(full, 2*l.R)) {
 			near = append(near, at[keys[i]])
 		}
-		seats := s.keepers(x, others(near, l.Publisher, len(near)), l.R)
-		if seats == nil {
+		seats, mine := s.keepers(x, others(near, l.Publisher, len(near)), l.R)
+		if group != nil {
+			for _, p := range holdersAmong(keys, at, x, l, group) {
+				if !slices.Contains(seats, p) && (p == s.self || !s.hasRefused(p, digestOf(x), false)) {
+					seats, mine = append(seats, p), mine || p == s.self
+				}
+			}
+		}
+		if !mine {
 			continue
 		}
 		sh.hashes[rbsr.Key(x)] = held.Hash

@@ -38,13 +38,21 @@ func (s *Set) Where(ctx context.Context, b Sized, g blocks.Getter) (blocks.Where
 		w.Repairs = p
 	}
 	holders := 0
-	for i, p := range ranked(seats, f.near, l.Publisher) {
+	asked := ranked(seats, f.near, l.Publisher)
+	for _, p := range f.more {
+		if !slices.Contains(asked, p) {
+			asked = append(asked, p)
+		}
+	}
+	for i, p := range asked {
 		a := s.answered(f, p, i)
 		if k := slices.Index(seats, p); k >= 0 && !alive[k] {
 			a.Says, a.Error = blocks.SaysSuspect, ""
 		} else if holders < r {
 			a.Holder = true
 			holders++
+		} else {
+			a.Holder = slices.Contains(f.more, p)
 		}
 		w.Answers = append(w.Answers, a)
 	}

@@ -179,8 +179,12 @@ func TestTwoThousandFilesMoveAllTheTime(t *testing.T) {
 		stood = max(stood, at-moves[i])
 	}
 	t.Logf("FIGURE 2,000 files stored after %.1f s, %d moves, the longest stand %.2f s", moves[len(moves)-1]/1000, len(moves), stood/1000)
-	if stood > 3000 { // a second is the aim, on a machine that has nothing else to do
-		t.Errorf("nothing moved for %.0f ms", stood)
+	limit := 8000.0 // ms; of a machine that does other things too
+	if os.Getenv("CAIRN_BENCH") != "" {
+		limit = 1000
+	}
+	if stood > limit {
+		t.Errorf("nothing moved for %.0f ms, want %.0f at most", stood, limit)
 	}
 	var root string
 	b.do(t, cdp.Evaluate(`document.querySelector(".file .id").title`, &root))

@@ -37,13 +37,13 @@ type desk struct {
 	dag                   ipld.DAGService // of all this
 
 	mu    sync.Mutex
-	fresh map[string]block.Block // guarded by mu: by multihash; not sent
-	bytes int                    // guarded by mu: of fresh
+	fresh map[string]blocks.Block // guarded by mu: by multihash; not sent
+	bytes int                     // guarded by mu: of fresh
 }
 
 func newDesk(n Node, draft Draft) *desk {
 	bs := n.BlockService()
-	d := &desk{Blockstore: bs.Blockstore(), draft: draft, fresh: map[string]block.Block{}}
+	d := &desk{Blockstore: bs.Blockstore(), draft: draft, fresh: map[string]blocks.Block{}}
 	d.dag = merkledag.NewDAGService(blockservice.New(d, bs.Exchange(), blockservice.WriteThrough(true)))
 	return d
 }
@@ -53,10 +53,11 @@ func (d *desk) find(c cid.Cid) (block.Block, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	b, ok := d.fresh[string(c.Hash())]
-	if ok && !b.Cid().Equals(c) {
-		b = blocks.Hashed(c, b.RawData())
+	if !ok || b.Cid().Equals(c) {
+		return b, ok
 	}
-	return b, ok
+	b, err := blocks.Check(c, b.RawData()) // another spelling of the same key
+	return b, err == nil
 }
 
 // Get is blockstore.Blockstore's, as the others are.
@@ -93,10 +94,13 @@ func (d *desk) Put(ctx context.Context, b block.Block) error {
 			return err
 		}
 	}
-	b = blocks.Hashed(b.Cid(), b.RawData()) // else it may be a node, which changes
+	fixed, err := blocks.Check(b.Cid(), b.RawData()) // b may be a node, which changes
+	if err != nil {
+		return err
+	}
 	d.mu.Lock()
 	if _, ok := d.fresh[string(b.Cid().Hash())]; !ok {
-		d.fresh[string(b.Cid().Hash())] = b
+		d.fresh[string(b.Cid().Hash())] = fixed
 		d.bytes += len(b.RawData())
 	}
 	full := d.draft != nil && (d.bytes >= deskBytes || len(d.fresh) >= deskBlocks)
@@ -132,12 +136,12 @@ func (d *desk) send(ctx context.Context) error {
 		if len(b.RawData()) > blocks.MaxSize {
 			return refuse("a block of %d bytes, limit %d", len(b.RawData()), blocks.MaxSize)
 		}
-		all = append(all, blocks.Hashed(b.Cid(), b.RawData()))
+		all = append(all, b)
 	}
 	if err := d.draft.Put(ctx, all...); err != nil {
 		return err
 	}
-	d.fresh, d.bytes = map[string]block.Block{}, 0
+	d.fresh, d.bytes = map[string]blocks.Block{}, 0
 	return nil
 }
 

@@ -21,6 +21,30 @@ func LogAllDead(n, k, r int) float64 {
 // AllDead is the chance that r given members of n are all among k that die at once.
 func AllDead(n, k, r int) float64 { return math.Exp(LogAllDead(n, k, r)) }
 
+// Extra is how many holders a block has on average beside the r closest of it, when all
+// members are of nets with so many members each, of one net at most so many count, and r that
+// do are found: as many as of the r closest do not count, each net's share of which is
+// hypergeometric.
+func Extra(nets []int, r, most int) float64 {
+	n, counted := 0, 0.0
+	for _, size := range nets {
+		n += size
+	}
+	choose := func(n, k int) float64 {
+		c := 1.0
+		for i := range k {
+			c = c * float64(n-i) / float64(i+1)
+		}
+		return max(c, 0)
+	}
+	for _, size := range nets {
+		for k := 1; k <= r; k++ {
+			counted += float64(min(k, most)) * choose(size, k) * choose(n-size, r-k) / choose(n, r)
+		}
+	}
+	return float64(r) - counted
+}
+
 // Deviation is the standard deviation of how many blocks are lost when k of n members die
 // at once, given which r members hold each block: blocks that share holders die together.
 func Deviation(holders [][]int, n, k int) float64 {

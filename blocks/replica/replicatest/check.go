@@ -7,6 +7,7 @@ import (
 
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/blocks/wire"
+	"github.com/cairn-network/cairn/dht/keyspace"
 )
 
 // Tally is what was done since the start, or since [World.Reset].
@@ -291,13 +292,52 @@ func (w *World) Copies() map[int]int {
 	return out
 }
 
-// Short counts the blocks that are not on each of their R closest members, without
-// those that are lost.
+// holding gives the holders of e: the R closest, and where members are of nets those beside
+// them. The caller holds mu.
+func (w *World) holding(e *entry) (out []*member) {
+	if w.cfg.Group == nil {
+		return w.seats(e, w.cfg.R)
+	}
+	near := w.seats(e, keyspace.Outward)
+	numbers := make([]int, len(near))
+	for i, m := range near {
+		numbers[i] = int(m.n)
+	}
+	for _, i := range keyspace.Holders(w.groups(numbers), w.cfg.R) {
+		out = append(out, near[i])
+	}
+	return out
+}
+
+// Wanted is how many copies there are when all blocks that are not lost are on all their holders.
+func (w *World) Wanted() (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, e := range w.entries {
+		if !e.lost {
+			n += len(w.holding(e))
+		}
+	}
+	return n
+}
+
+// groups gives the nets of members.
+func (w *World) groups(numbers []int) []keyspace.Group {
+	out := make([]keyspace.Group, len(numbers))
+	for i, n := range numbers {
+		if w.cfg.Group != nil {
+			out[i] = w.cfg.Group(n)
+		}
+	}
+	return out
+}
+
+// Short counts the blocks that are not on each of their holders, without those that are lost.
 func (w *World) Short() (n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, e := range w.entries {
-		for _, m := range w.seats(e, w.cfg.R) {
+		for _, m := range w.holding(e) {
 			if !e.lost && !slices.Contains(e.holders, m.n) {
 				n++
 				break

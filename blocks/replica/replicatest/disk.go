@@ -7,6 +7,7 @@ import (
 
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/blocks/blockstest"
+	"github.com/cairn-network/cairn/dht/keyspace"
 	mh "github.com/multiformats/go-multihash"
 )
 
@@ -94,10 +95,15 @@ func (w *World) Make(n int) ([]blocks.Block, blocks.Lease) {
 	return bs, w.lease(bs[0], int64(n)*blockSize)
 }
 
-// Fill puts n blocks on their R closest members each, as a put that has ended had done.
-// Their publisher is gone.
+// Fill puts n blocks on their holders each, as a put that has ended had done. Their publisher
+// is gone.
 func (w *World) Fill(n int) error {
-	return w.Lay(n, func(_ int, near []int) []int { return near[:min(w.cfg.R, len(near))] })
+	return w.Lay(n, func(_ int, near []int) (on []int) {
+		for _, i := range keyspace.Holders(w.groups(near), w.cfg.R) {
+			on = append(on, near[i])
+		}
+		return on
+	})
 }
 
 // Lay puts n blocks, each on those of the members near it, closest first, that on gives.

@@ -5,6 +5,7 @@
 //	view.go    what is true → what each peer believes → replica.Router
 //	carrier.go one peer's question or offer → latency, bandwidth, loss → the other's Set
 //	passing.go what the closest holder passes on; what a reader sees
+//	spread.go  in which nets members are
 //	compare.go what two neighbours compare, and prove to each other
 //	disk.go    a peer's store and ledger, which tell the checker what comes and goes
 //	check.go   the omniscient map: who holds what, what is lost, what repair took

@@ -37,6 +37,8 @@ type Config struct {
 	Loss      float64 // share of exchanges that are never answered
 	Compare   bool    // neighbours compare what they hold, and audit each other
 
+	Group func(n int) keyspace.Group // the net that each member is in; nil: it does not matter
+
 	Set replica.Config // of every peer; Rand and R are the world's
 }
 
@@ -194,6 +196,9 @@ func (w *World) start(m *member, warm time.Duration) {
 	}
 	if w.cfg.Compare {
 		cfg.Zone, cfg.Compare = router{w, m}, carrier{w: w, m: m}
+	}
+	if w.cfg.Group != nil {
+		cfg.Places = router{w, m}
 	}
 	ready, changed := make(chan struct{}), make(chan struct{}, 1)
 	set := replica.New(m.id, m.disk, m.disk, router{w, m}, carrier{w: w, m: m}, cfg)

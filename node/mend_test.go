@@ -21,7 +21,7 @@ func copiesAfterReading(t *testing.T, change func(*node.Config)) (again, lost in
 	cfg := nodetest.Config()
 	cfg.Replica.R = r
 	change(&cfg)
-	w := nodetest.New(t, 8, cfg)
+	w := nodetest.New(t, 16, cfg) // of twelve readers somebody asks one who lacks it first, but for one time in some ten thousand
 	data := blockstest.Random(1, 1000)
 	rc, err := w.Nodes[author].Put(t.Context(), bytes.NewReader(data), blocks.PutOptions{}, nil)
 	if err != nil {

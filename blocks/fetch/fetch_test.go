@@ -95,14 +95,15 @@ func TestSilenceEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := fetch.New("me", new(blockstest.Mem), near{"a", "b"}, says{"a": sleeper, "b": sleeper}, fetch.Config{Timeout: 20 * time.Second})
 		t0 := time.Now()
-		var asked []peer.ID
-		time.AfterFunc(10*time.Second, func() { asked = f.Asked(x.Cid()) })
+		halfWay := make(chan []peer.ID, 1)
+		time.AfterFunc(10*time.Second, func() { halfWay <- f.Asked(x.Cid()) })
 		if _, err := f.Get(t.Context(), x.Cid()); !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatalf("err = %v", err)
 		}
 		if d := time.Since(t0); d != 20*time.Second {
 			t.Errorf("took %v", d)
 		}
+		asked := <-halfWay
 		if slices.Sort(asked); !slices.Equal(asked, []peer.ID{"a", "b"}) {
 			t.Errorf("half way %v are said to be asked, want both", asked)
 		}

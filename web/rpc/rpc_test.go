@@ -239,7 +239,7 @@ func (p *peer) RepoVerify(context.Context, func(blocks.Done)) (blocks.Verified, 
 }
 
 // serve runs the API of p with both mounts, as the daemon does.
-func serve(t *testing.T, p *peer, open bool) (*httptest.Server, *rpc.Server) {
+func serve(t *testing.T, p whole, open bool) (*httptest.Server, *rpc.Server) {
 	t.Helper()
 	s := rpc.New(p, rpc.Config{Tick: time.Nanosecond})
 	srv := httptest.NewServer(api.New(p, api.Config{Token: token, Mounts: []api.Mount{
@@ -249,6 +249,12 @@ func serve(t *testing.T, p *peer, open bool) (*httptest.Server, *rpc.Server) {
 	t.Cleanup(srv.Close)
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	return srv, s
+}
+
+// whole is a peer as all of the API asks for one.
+type whole interface {
+	rpc.Node
+	api.Node
 }
 
 // part is a file of a form; kind "" is a file.

@@ -41,6 +41,9 @@ func add(t *testing.T, bs blockservice.BlockService, n ipld.Node) ipld.Node {
 // a list of 100,001 blocks, each linked from the one before. What each costs
 // beyond its bytes must be small, and the whole not more than linear.
 func TestADeepCARIsSentInBoundedMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIP: what the race detector keeps is in the figure; make test runs it")
+	}
 	const deep, most = 100_001, 64 << 20
 	bs := service(t, nil)
 	n := merkledag.NodeWithData([]byte("the end"))

@@ -41,21 +41,20 @@ func TestABurstOfChangesIsPlacedOnce(t *testing.T) {
 			sh.write(fmt.Sprintf("/f%d", i), "text")
 			time.Sleep(10 * time.Millisecond)
 		}
-		if len(k.kept) != 0 {
-			t.Errorf("%d roots were placed during the burst", len(k.kept))
+		if n := len(k.placed(false)); n != 0 {
+			t.Errorf("%d roots were placed during the burst", n)
 		}
 		time.Sleep(3 * time.Second)
 		first := sh.stat("/").Hash
-		if len(k.kept) != 1 || k.kept[0].String() != first || !slices.Equal(k.ours(), []string{first}) {
-			t.Errorf("placed %v, pinned %v, want %s alone", k.kept, k.ours(), first)
+		if kept := k.placed(true); len(kept) != 1 || kept[0].String() != first || !slices.Equal(k.ours(), []string{first}) {
+			t.Errorf("placed %v, pinned %v, want %s alone", kept, k.ours(), first)
 		}
-		k.kept = nil
 		for i := range 60 { // a minute without a quiet time
 			sh.write("/f", fmt.Sprint("text", i), "truncate=true")
 			time.Sleep(time.Second)
 		}
 		time.Sleep(3 * time.Second)
-		if n := len(k.kept); n < 3 || n > 5 || !slices.Equal(k.ours(), []string{sh.stat("/").Hash}) {
+		if n := len(k.placed(false)); n < 3 || n > 5 || !slices.Equal(k.ours(), []string{sh.stat("/").Hash}) {
 			t.Errorf("%d roots were placed in a minute, pinned %v", n, k.ours())
 		}
 	})
@@ -71,7 +70,7 @@ func TestTheLastRootWithItsCopiesStaysUntilANewerHasThem(t *testing.T) {
 		sh.write("/f", "safe")
 		time.Sleep(3 * time.Second)
 		safe := sh.stat("/").Hash
-		k.few = true
+		k.few.Store(true)
 		for i := range 4 {
 			sh.write("/f", fmt.Sprint("unsafe", i), "truncate=true")
 			time.Sleep(3 * time.Second)
@@ -79,7 +78,7 @@ func TestTheLastRootWithItsCopiesStaysUntilANewerHasThem(t *testing.T) {
 				t.Errorf("pinned %v, want %s and %s", got, safe, sh.stat("/").Hash)
 			}
 		}
-		k.few = false
+		k.few.Store(false)
 		time.Sleep(2 * time.Minute)
 		if got := k.ours(); !slices.Equal(got, []string{sh.stat("/").Hash}) {
 			t.Errorf("pinned %v, want %s", got, sh.stat("/").Hash)
@@ -106,18 +105,17 @@ func TestACrashBetweenStepsLosesNothing(t *testing.T) {
 			sh.write("/f", "older", "truncate=true")
 			time.Sleep(3 * time.Second)
 			older := sh.stat("/").Hash
-			k.left = left
+			k.lives(left)
 			sh.write("/f", "newer", "truncate=true")
 			newer := sh.stat("/").Hash
 			time.Sleep(3 * time.Second)
-			if k.left == 0 {
+			stop()
+			if k.lives(-1) == 0 {
 				steps++
 			}
-			stop()
 			if got := k.ours(); !slices.Contains(got, older) && !slices.Contains(got, newer) {
 				t.Errorf("after %d steps %v are pinned, neither %s nor %s", left, got, older, newer)
 			}
-			k.left = -1
 			k.Hold() // as a process that is gone
 			sh.s = rooted(k, dir)
 			if _, err := k.collect(t.Context()); err != nil {
@@ -131,6 +129,8 @@ func TestACrashBetweenStepsLosesNothing(t *testing.T) {
 			if got := k.ours(); !slices.Equal(got, []string{newer}) {
 				t.Errorf("after %d steps and a start %v are pinned, want %s", left, got, newer)
 			}
+			k.mu.Lock()
+			defer k.mu.Unlock()
 			if c := cid.MustParse(mine); k.pins[c].Name != "my own" {
 				t.Errorf("the user's own pin: %+v", k.pins[c])
 			}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cairn-network/cairn/blocks"
@@ -33,12 +34,32 @@ type keeper struct {
 	lock   sync.Mutex
 	held   []cid.Cid
 	claims map[string]int
-	kept   []cid.Cid // every root that Keep had, in order
-	left   int       // calls until the peer is dead; less than 0: it lives
-	few    bool      // no root gets its quorum
+	kept   []cid.Cid   // every root that Keep had, in order
+	left   int         // calls until the peer is dead; less than 0: it lives
+	few    atomic.Bool // no root gets its quorum
 }
 
 func newKeeper() *keeper { return &keeper{peer: newPeer(), claims: map[string]int{}, left: -1} }
+
+// placed gives the roots that Keep had, and forgets them if forget is set.
+func (k *keeper) placed(forget bool) []cid.Cid {
+	k.lock.Lock()
+	defer k.lock.Unlock()
+	all := slices.Clone(k.kept)
+	if forget {
+		k.kept = nil
+	}
+	return all
+}
+
+// lives has the peer live for that many calls, for ever if less than 0, and says how many
+// were left.
+func (k *keeper) lives(calls int) (left int) {
+	k.lock.Lock()
+	defer k.lock.Unlock()
+	left, k.left = k.left, calls
+	return left
+}
 
 // dies counts a call that does something.
 func (k *keeper) dies() error {
@@ -77,7 +98,7 @@ func (k *keeper) Keep(ctx context.Context, root cid.Cid) error {
 }
 
 func (k *keeper) Await(context.Context, cid.Cid) error {
-	if k.few {
+	if k.few.Load() {
 		return &blocks.ShortError{}
 	}
 	return k.dies()

@@ -124,13 +124,7 @@ func TestWhereTellsWhoIsSilent(t *testing.T) {
 				holders = append(holders, i)
 			}
 		}
-		cut := holders[0]
-		reader := 0
-		for i := 1; i < 8; i++ {
-			if i != cut {
-				reader = i
-			}
-		}
+		cut, reader := holders[0], holders[1] // who holds it knows the lease, and need not ask the silent one for it first
 		f, err := w.Nodes[reader].Get(ctx, rc.Root.String())
 		if err != nil {
 			t.Fatal(err)

@@ -36,7 +36,7 @@ func TestPublisherSendsEachBlockTwice(t *testing.T) {
 			w := newWorld("a", "b", "c", "d", "e", "f", "g", "h")
 			cfg := quick
 			cfg.Fanout = fanout
-			s, l, pin, bs := publisherWith(t, w, 50, 5, cfg)
+			s, l, pin, bs := publisherOf(t, w, 50, 5, cfg, false)
 			t0 := time.Now()
 			p, err := s.Queue(l, pin).Wait(t.Context(), blocks.WaitFull, nil)
 			if err != nil || p.Copies[5] != 50 || time.Since(t0) > time.Second {

@@ -16,6 +16,7 @@ import (
 
 // Job is the placement of the blocks under one lease.
 type Job struct {
+	found bool // in the journal, by a round
 	pin   blocks.Pin
 	lease blocks.Lease
 	moved chan struct{} // 1-buffered: there is news
@@ -66,6 +67,12 @@ func (s *Set) Queue(l blocks.Lease, pin blocks.Pin) *Job { return s.QueueFanout(
 // QueueFanout is [Set.Queue] for who chooses to how many holders this peer brings each
 // block itself; the closest of them passes it on to the others. 0 is the Config's choice.
 func (s *Set) QueueFanout(l blocks.Lease, pin blocks.Pin, fanout int) *Job {
+	return s.enqueue(l, pin, fanout, false)
+}
+
+// enqueue is QueueFanout; found says that pin was found in the journal, which may have been
+// closed since it was read.
+func (s *Set) enqueue(l blocks.Lease, pin blocks.Pin, fanout int, found bool) *Job {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := s.jobs[l.ID()]
@@ -75,7 +82,7 @@ func (s *Set) QueueFanout(l blocks.Lease, pin blocks.Pin, fanout int) *Job {
 	if fanout <= 0 {
 		fanout = s.cfg.Fanout
 	}
-	j := &Job{pin: pin, lease: l, moved: make(chan struct{}, 1), fanout: fanout, acks: map[string][]peer.ID{}, copies: make([]int, l.R+1), lastErr: map[peer.ID]error{}}
+	j := &Job{pin: pin, lease: l, found: found, moved: make(chan struct{}, 1), fanout: fanout, acks: map[string][]peer.ID{}, copies: make([]int, l.R+1), lastErr: map[peer.ID]error{}}
 	s.jobs[l.ID()] = j
 	s.queue = append(s.queue, j)
 	if old != nil {
@@ -130,6 +137,12 @@ func (s *Set) work(ctx context.Context, j *Job) {
 		j.mu.Unlock()
 		j.news()
 	}()
+	if j.found { // a placement that was done a moment ago is not done again
+		if now, ok, err := s.ledger.Pinned(ctx, j.pin.Root); err == nil && ok && !now.Pending {
+			done = true
+			return
+		}
+	}
 	if !s.warm(ctx, j) {
 		return
 	}

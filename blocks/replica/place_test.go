@@ -202,6 +202,13 @@ func publisher(t *testing.T, w *world, n, r int) (*replica.Set, blocks.Lease, bl
 
 func publisherWith(t *testing.T, w *world, n, r int, cfg replica.Config) (*replica.Set, blocks.Lease, blocks.Pin, []blocks.Block) {
 	t.Helper()
+	return publisherOf(t, w, n, r, cfg, true)
+}
+
+// publisherOf is publisherWith; with journal false the first round finds nothing to place
+// before the test does.
+func publisherOf(t *testing.T, w *world, n, r int, cfg replica.Config, journal bool) (*replica.Set, blocks.Lease, blocks.Pin, []blocks.Block) {
+	t.Helper()
 	key := blockstest.Key(1)
 	self, err := peer.IDFromPrivateKey(key)
 	if err != nil {
@@ -219,7 +226,9 @@ func publisherWith(t *testing.T, w *world, n, r int, cfg replica.Config) (*repli
 		t.Fatal(err)
 	}
 	pin := blocks.Pin{Root: l.Root, Blocks: n, Lease: l.ID(), Pending: true}
-	if err := errors.Join(mem.Put(t.Context(), bs...), mem.Hold(t.Context(), l, hs...), mem.Pin(t.Context(), pin)); err != nil {
+	listed := pin
+	listed.Pending = journal
+	if err := errors.Join(mem.Put(t.Context(), bs...), mem.Hold(t.Context(), l, hs...), mem.Pin(t.Context(), listed)); err != nil {
 		t.Fatal(err)
 	}
 	s := replica.New(self, mem, mem, w, w, cfg)

@@ -96,7 +96,7 @@ func (s *Set) resume(ctx context.Context) error {
 		}
 		for _, l := range blocks.Standing(ls, time.Now()) {
 			if l.ID() == pin.Lease {
-				s.Queue(l, pin)
+				s.enqueue(l, pin, 0, true)
 			}
 		}
 	}

@@ -9,9 +9,6 @@ import (
 
 	"github.com/ipfs/go-cid"
 	kad "github.com/libp2p/go-libp2p-kad-dht"
-	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/libp2p/go-libp2p/x/simlibp2p"
-	"github.com/marcopolo/simnet"
 	ma "github.com/multiformats/go-multiaddr"
 	mh "github.com/multiformats/go-multihash"
 )
@@ -28,18 +25,9 @@ func TestAForeignPeerOfTheDHTIsNeverChosen(t *testing.T) {
 
 func neverChosen(t *testing.T, foreign bool) {
 	const n = 6
-	link := simnet.LinkSettings{BitsPerSecond: 100 * simlibp2p.OneMbps}
-	sim, meta, err := simlibp2p.SimpleLibp2pNetwork([]simlibp2p.NodeLinkSettingsAndCount{{
-		LinkSettings: simnet.NodeBiDiLinkSettings{Downlink: link, Uplink: link}, Count: n,
-	}}, simnet.StaticLatency(5*time.Millisecond), simlibp2p.NetworkSettings{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	sim.Start()
-	t.Cleanup(sim.Close)
-	boot := []peer.AddrInfo{{ID: meta.Nodes[0].ID(), Addrs: meta.Nodes[0].Addrs()}}
+	hosts, boot := simulated(t, n)
 	var rs []*Router
-	for i, h := range meta.Nodes {
+	for i, h := range hosts {
 		if i == n-1 && foreign {
 			break
 		}
@@ -53,7 +41,7 @@ func neverChosen(t *testing.T, foreign bool) {
 		t.Cleanup(func() { cancel(); <-done; _, _ = r.Close(), h.Close() })
 		rs = append(rs, r)
 	}
-	last := meta.Nodes[n-1]
+	last := hosts[n-1]
 	h, err := mh.Sum([]byte("a root"), mh.SHA2_256, -1)
 	if err != nil {
 		t.Fatal(err)

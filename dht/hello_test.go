@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cairn-network/cairn/dht/keyspace"
+	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/x/simlibp2p"
@@ -14,8 +15,8 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 )
 
-// routers are n of them that found each other, from the inside.
-func routers(t *testing.T, n int) []*Router {
+// simulated gives n hosts that see each other, in virtual time, and the first one to meet.
+func simulated(t *testing.T, n int) ([]host.Host, []peer.AddrInfo) {
 	t.Helper()
 	link := simnet.LinkSettings{BitsPerSecond: 100 * simlibp2p.OneMbps}
 	sim, meta, err := simlibp2p.SimpleLibp2pNetwork([]simlibp2p.NodeLinkSettingsAndCount{{
@@ -26,9 +27,15 @@ func routers(t *testing.T, n int) []*Router {
 	}
 	sim.Start()
 	t.Cleanup(sim.Close)
+	return meta.Nodes, []peer.AddrInfo{{ID: meta.Nodes[0].ID(), Addrs: meta.Nodes[0].Addrs()}}
+}
+
+// routers are n of them that found each other, from the inside.
+func routers(t *testing.T, n int) []*Router {
+	t.Helper()
+	hosts, boot := simulated(t, n)
 	var rs []*Router
-	boot := []peer.AddrInfo{{ID: meta.Nodes[0].ID(), Addrs: meta.Nodes[0].Addrs()}}
-	for _, h := range meta.Nodes {
+	for _, h := range hosts {
 		r, err := New(h, Config{Network: "inner", Bootstrap: boot, Private: true})
 		if err != nil {
 			t.Fatal(err)

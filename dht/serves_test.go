@@ -11,8 +11,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/p2p/host/eventbus"
-	"github.com/libp2p/go-libp2p/x/simlibp2p"
-	"github.com/marcopolo/simnet"
 	mh "github.com/multiformats/go-multihash"
 )
 
@@ -51,18 +49,9 @@ type publicRing struct {
 
 func newPublicRing(t *testing.T, n int, private bool, reached func(i int) bool) *publicRing {
 	t.Helper()
-	link := simnet.LinkSettings{BitsPerSecond: 100 * simlibp2p.OneMbps}
-	sim, meta, err := simlibp2p.SimpleLibp2pNetwork([]simlibp2p.NodeLinkSettingsAndCount{{
-		LinkSettings: simnet.NodeBiDiLinkSettings{Downlink: link, Uplink: link}, Count: n,
-	}}, simnet.StaticLatency(5*time.Millisecond), simlibp2p.NetworkSettings{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	sim.Start()
-	t.Cleanup(sim.Close)
-	boot := []peer.AddrInfo{{ID: meta.Nodes[0].ID(), Addrs: meta.Nodes[0].Addrs()}}
+	hosts, boot := simulated(t, n)
 	w := new(publicRing)
-	for i, h := range meta.Nodes {
+	for i, h := range hosts {
 		r, err := New(h, Config{Network: "public", Bootstrap: boot, Private: private})
 		if err != nil {
 			t.Fatal(err)

@@ -266,10 +266,5 @@ func (s *Set) cools(h mh.Multihash) bool {
 	x, d := s.hand, digestOfHash(h)
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	until, ok := x.cooling[d]
-	if ok && time.Now().After(until) {
-		delete(x.cooling, d)
-		ok = false
-	}
-	return ok
+	return lasts(x.cooling, d)
 }

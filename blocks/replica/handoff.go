@@ -200,9 +200,14 @@ func (s *Set) kept(h mh.Multihash, seated bool) {
 func (x *handoff) standing(d digest) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	until, ok := x.stands[d]
-	if ok && time.Now().After(until) {
-		delete(x.stands, d)
+	return lasts(x.stands, d)
+}
+
+// lasts reports whether the time of d in until is not over; if it is, d goes.
+func lasts(until map[digest]time.Time, d digest) bool {
+	end, ok := until[d]
+	if ok && time.Now().After(end) {
+		delete(until, d)
 		ok = false
 	}
 	return ok

@@ -21,7 +21,8 @@
 //	displace.go publishers above their share give way to those below theirs
 //	handoff.go who has no room leaves its place to the next closest, and names it
 //	lease.go   newer leases: one question for each, and what was renewed or withdrawn here
-//	records.go small signed records on the members closest to their keys
+//	records.go small signed records on the members closest to their keys: recordjudge.go
+//	           which of two stands, recordask.go what the keepers are asked
 //	health.go  who can prove what, right now
 //
 // The holders of a block are the r members closest to its key, not counting the

@@ -91,6 +91,7 @@ func (n *Node) register(usage func(context.Context) (int64, error)) error {
 		counter("cairn_displaced_blocks_total", "Blocks of publishers above their share for which others below theirs had no room.", labels{"result": "gone"}, func() int64 { return n.set.GaveWay().Blocks }),
 		counter("cairn_displaced_blocks_total", "Blocks of publishers above their share for which others below theirs had no room.", labels{"result": "kept"}, func() int64 { return n.set.GaveWay().Kept }),
 		counter("cairn_leases_refused_total", "Times that a block was refused because it is held under 16 leases of others.", nil, n.set.Overleased),
+		counter("cairn_net_refused_total", "Times that a block was refused because its net had brought as much under new leases as it may a day.", nil, n.set.Rationed),
 		gauge("cairn_quota_bytes", "Space for the blocks of others.", labels{"kind": "used"}, func() int64 { used, _ := n.set.Space(); return used }),
 		gauge("cairn_quota_bytes", "Space for the blocks of others.", labels{"kind": "limit"}, func() int64 { _, limit := n.set.Space(); return limit }),
 		counter("cairn_bitswap_bytes_total", "Bytes of blocks that went to and came from others by bitswap.", labels{"dir": "in"}, func() int64 { return n.swapped().in }),

@@ -47,6 +47,7 @@ func (s *Set) Offer(ctx context.Context, from peer.ID, l blocks.Lease, items []w
 	var here []mh.Multihash
 	var sizes []int64
 	var wanted need
+	net := s.netOf(l.Publisher, from)
 	for i, it := range items {
 		if out[i] != 0 {
 			continue
@@ -57,7 +58,7 @@ func (s *Set) Offer(ctx context.Context, from peer.ID, l blocks.Lease, items []w
 			return nil, err
 		}
 		if err := s.store.View(ctx, it.Hash, func([]byte) error { return nil }); err != nil { // what is rotten is wanted again
-			switch out[i] = s.room(l, wanted.plus(more)); {
+			switch out[i] = s.room(l, net, wanted.plus(more)); {
 			case out[i] != 0:
 			case !it.Urgent && s.cools(it.Hash):
 				out[i] = wire.Quota
@@ -66,7 +67,7 @@ func (s *Set) Offer(ctx context.Context, from peer.ID, l blocks.Lease, items []w
 			}
 			continue
 		}
-		if out[i] = s.reserve(l, more); out[i] != 0 {
+		if out[i] = s.reserve(l, net, more); out[i] != 0 {
 			continue
 		}
 		defer s.unreserve(more)
@@ -140,7 +141,7 @@ func (s *Set) Keep(ctx context.Context, from peer.ID, l blocks.Lease, bs ...bloc
 		all = all.plus(more)
 		all.many = all.many || many
 	}
-	if no := s.reserve(l, all); no != 0 { // others were faster since the offer
+	if no := s.reserve(l, s.netOf(l.Publisher, from), all); no != 0 { // others were faster since the offer
 		return &wire.Refusal{Code: no, Reason: no.String()}
 	}
 	defer s.unreserve(all)

@@ -88,6 +88,8 @@ type Config struct {
 	LeastShare  int64         // bytes that every publisher may have held here; 0 is 64 MiB
 	Yield       int64         // bytes a day that publishers above their share give up for those below theirs; 0 is a twentieth of Quota, less than 0 none
 	PeerRate    int64         // bytes a second that one peer may bring; 0 is 8 MiB/s, less than 0 no limit
+	NetRate     int64         // bytes a second that the peers of one net may bring together; 0 is 32 MiB/s, less than 0 no limit
+	NetDay      int64         // bytes a day that one net may bring under leases younger than 7 days once most of the space is taken; 0 is a hundredth of Quota, a block at least, less than 0 no limit
 	Records     *Records      // where newer leases are found; nil looks for none
 	LeaseEvery  time.Duration // between two looks for a newer lease; 0 is 7 d
 	Rand        *rand.Rand    // for jitter; nil is seeded by the system
@@ -140,6 +142,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.PeerRate == 0 {
 		c.PeerRate = 8 << 20
+	}
+	if c.NetRate == 0 {
+		c.NetRate = 32 << 20
+	}
+	if c.NetDay == 0 {
+		c.NetDay = max(c.Quota/100, blocks.MaxSize)
 	}
 	if c.Fanout <= 0 {
 		c.Fanout = wire.Served
@@ -197,10 +205,12 @@ type Set struct {
 	queue  []*Job                  // guarded by mu: placements not yet begun
 	jobs   map[blocks.LeaseID]*Job // guarded by mu: placements queued or under way
 	books  books                   // guarded by mu: bytes held for others
-	pacing map[peer.ID]time.Time   // guarded by mu: when what each peer has brought is within its rate
+	pacing meter[peer.ID]          // guarded by mu: what each peer has brought of late
+	meters netMeters               // guarded by mu: what each net has
 	copied Copied                  // guarded by mu: what repair has given away
 
 	overLeased int64     // guarded by mu: times a block was refused for its many leases
+	rationed   int64     // guarded by mu: times a block was refused because its net had had its part of the day
 	displaced  Displaced // guarded by mu: in all
 	yieldFrom  string    // guarded by mu: the last block that was looked at, of publishers above their share
 
@@ -229,7 +239,7 @@ func New(self peer.ID, st blocks.Store, led blocks.Ledger, r Router, p Peers, cf
 		window: make(chan struct{}, slots), group: min(cfg.Window/slots, wire.Batch), wake: make(chan struct{}, 1), stir: make(chan struct{}, 1),
 		jobs: map[blocks.LeaseID]*Job{}, slow: map[peer.ID]time.Time{}, groups: map[string]*witness{},
 		agenda: map[string]appointment{}, short: map[string]shortage{}, over: map[string]time.Time{}, sated: map[peer.ID]time.Time{},
-		books: newBooks(), pacing: map[peer.ID]time.Time{}, pressed: make(chan struct{}, 1),
+		books: newBooks(), pacing: newMeter[peer.ID](burst), meters: newNetMeters(), pressed: make(chan struct{}, 1),
 		mute: map[peer.ID]time.Time{}, coming: map[string]*coming{}, carried: map[string]*load{}, brought: map[peer.ID]time.Time{}, rested: map[blocks.LeaseID]*blocks.Job{}, passing: make(chan struct{}, passingOn), hand: newHandoff(),
 	}
 	s.urgent, s.calm = newLane(-1), newLane(cfg.Rate)

@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -15,7 +16,8 @@ import (
 
 // Of the space for others anybody may take what he likes until most of it is taken. From
 // then on a publisher gets an equal share of it, or LeastShare if that is more; what he has
-// already stays, unless others with less than their share find no room. A lease never holds more bytes than it says that there are under its root.
+// already stays, unless others with less than their share find no room. Of what is brought then under leases that are
+// new, each net gets only so much a day (rates.go). A lease never holds more bytes than it says that there are under its root.
 
 // eased is the part of the space, in tenths, up to which shares do not matter.
 const eased = 7
@@ -23,18 +25,19 @@ const eased = 7
 // books says how many bytes are held here for others. used and reserved together are
 // never more than the quota.
 type books struct {
-	used     int64                    // of blocks held for anybody else
-	reserved int64                    // of blocks that are being written
-	lacking  int64                    // more than there is room for, at most, since somebody last asked
-	crowded  bool                     // something was refused for want of room, and hardly any has come since
-	refused  int64                    // bytes of what was refused last, a block's at most
-	claimed  int64                    // bytes for which somebody under his share found no room, at most, since that was last seen to
-	claimant peer.ID                  // who that was
-	yields   float64                  // bytes that others may give up for that now
-	yieldAt  time.Time                // when yields was right; zero: never
-	by       map[peer.ID]int64        // of blocks held for each publisher
-	under    map[blocks.LeaseID]int64 // of blocks held under each lease
-	entering map[string]*entering     // blocks whose holdings are being written, by multihash
+	used     int64                        // of blocks held for anybody else
+	reserved int64                        // of blocks that are being written
+	lacking  int64                        // more than there is room for, at most, since somebody last asked
+	crowded  bool                         // something was refused for want of room, and hardly any has come since
+	refused  int64                        // bytes of what was refused last, a block's at most
+	claimed  int64                        // bytes for which somebody under his share found no room, at most, since that was last seen to
+	claimant peer.ID                      // who that was
+	yields   float64                      // bytes that others may give up for that now
+	yieldAt  time.Time                    // when yields was right; zero: never
+	by       map[peer.ID]int64            // of blocks held for each publisher
+	under    map[blocks.LeaseID]int64     // of blocks held under each lease
+	since    map[blocks.LeaseID]time.Time // when the first block came under each that was not known when this peer started
+	entering map[string]*entering         // blocks whose holdings are being written, by multihash
 }
 
 // entering is a block for which some write holdings at the same time: each of these counts
@@ -52,7 +55,7 @@ type entry struct {
 }
 
 func newBooks() books {
-	return books{by: map[peer.ID]int64{}, under: map[blocks.LeaseID]int64{}, entering: map[string]*entering{}}
+	return books{by: map[peer.ID]int64{}, under: map[blocks.LeaseID]int64{}, since: map[blocks.LeaseID]time.Time{}, entering: map[string]*entering{}}
 }
 
 // enter counts a block of size bytes under all of its leases, or, with less than 0, no longer.
@@ -80,8 +83,12 @@ func (b *books) add(self peer.ID, before []blocks.Lease, l blocks.Lease, size in
 		}
 	}
 	id := l.ID()
+	if b.under[id] == 0 {
+		b.since[id] = time.Now()
+	}
 	if b.under[id] += size; b.under[id] <= 0 {
 		delete(b.under, id)
+		delete(b.since, id)
 	}
 }
 
@@ -131,25 +138,27 @@ func (s *Set) needs(ctx context.Context, l blocks.Lease, h mh.Multihash, size in
 	return n, nil
 }
 
-// room answers 0 when there is room for n more under l, or why not.
-func (s *Set) room(l blocks.Lease, n need) wire.Status {
+// room answers 0 when there is room for n more under l, from net, or why not.
+func (s *Set) room(l blocks.Lease, net netip.Prefix, n need) wire.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.roomLocked(l, n)
+	no, _ := s.roomLocked(l, net, n)
+	return no
 }
 
-func (s *Set) roomLocked(l blocks.Lease, n need) wire.Status {
+// roomLocked says besides whether net gets the room out of its part of the day.
+func (s *Set) roomLocked(l blocks.Lease, net netip.Prefix, n need) (no wire.Status, rationed bool) {
 	b, quota := &s.books, s.cfg.Quota
 	if n.many {
 		s.overLeased++
-		return wire.Leased
+		return wire.Leased, false
 	}
 	if l.Bytes > 0 && n.lease > 0 && uint64(b.under[l.ID()]+n.lease) > l.Bytes {
-		return wire.BadLease
+		return wire.BadLease, false
 	}
 	taken := b.used + b.reserved + n.space
 	if quota < 0 || n.space == 0 && n.share == 0 {
-		return 0
+		return 0, false
 	}
 	if taken > quota {
 		b.lacking = max(b.lacking, taken-quota)
@@ -161,24 +170,34 @@ func (s *Set) roomLocked(l blocks.Lease, n need) wire.Status {
 		case s.pressed <- struct{}{}:
 		default:
 		}
-		return wire.Full
+		return wire.Full, false
 	}
 	if taken <= quota/10*eased {
-		return 0
+		return 0, false
 	}
 	if b.by[l.Publisher]+n.share > s.fairShareLocked(l.Publisher) {
-		return wire.Quota
+		return wire.Quota, false
 	}
-	return 0
+	if n.space == 0 || !s.rationedLocked(l, net) {
+		return 0, false
+	}
+	if !s.meters.day.fits(net, s.perDay(n.space), time.Now()) {
+		s.rationed++
+		return wire.Quota, false
+	}
+	return 0, true
 }
 
 // reserve is room that is kept until unreserve.
-func (s *Set) reserve(l blocks.Lease, n need) wire.Status {
+func (s *Set) reserve(l blocks.Lease, net netip.Prefix, n need) wire.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	no := s.roomLocked(l, n)
+	no, rationed := s.roomLocked(l, net, n)
 	if no == 0 {
 		s.books.reserved += n.space
+	}
+	if rationed { // for good, though the write may fail
+		s.meters.day.book(net, s.perDay(n.space), time.Now())
 	}
 	return no
 }
@@ -289,41 +308,14 @@ func (s *Set) weigh(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := &s.books
+	for id := range b.since { // what is held already when this peer starts has been here for longer
+		if at, ok := old.since[id]; ok {
+			b.since[id] = at
+		} else {
+			delete(b.since, id)
+		}
+	}
 	b.crowded, b.refused, b.yields, b.yieldAt = old.crowded, old.refused, old.yields, old.yieldAt
 	s.books = b
 	return nil
-}
-
-// The most peers whose rate is known, and for how long a peer may bring more than its rate.
-const (
-	maxPaced = 4096
-	burst    = 8 * time.Second
-)
-
-// pace waits until size bytes more are within the rate of from, and reports whether ctx
-// still stands. The wait holds back the credit of from and of nobody else.
-func (s *Set) pace(ctx context.Context, from peer.ID, size int64) bool {
-	if s.cfg.PeerRate < 0 {
-		return ctx.Err() == nil
-	}
-	now := time.Now()
-	s.mu.Lock()
-	if len(s.pacing) >= maxPaced {
-		for p, at := range s.pacing {
-			if now.Sub(at) > burst {
-				delete(s.pacing, p)
-			}
-		}
-	}
-	at := s.pacing[from]
-	if earliest := now.Add(-burst); at.Before(earliest) {
-		at = earliest
-	}
-	at = at.Add(time.Duration(float64(size) / float64(s.cfg.PeerRate) * float64(time.Second)))
-	s.pacing[from] = at
-	s.mu.Unlock()
-	if wait := at.Sub(now); wait > 0 {
-		return sleep(ctx, wait)
-	}
-	return ctx.Err() == nil
 }

@@ -80,6 +80,10 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		root, ok := g.hosts.root(r.Host, r.URL.Path)
+		if ok && g.cfg.Denied(root) { // boxo answers some requests before it reads a block
+			say(w, r, blocked(root.String()))
+			return
+		}
 		if n, known := g.cfg.Copies(root); ok && known {
 			w.Header().Set(copiesHeader, strconv.Itoa(n))
 		}

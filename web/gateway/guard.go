@@ -3,8 +3,10 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"mime"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -180,19 +182,35 @@ func (g guard) trusted(remote string) bool {
 
 // asIs reports whether the bytes of one block are asked for, and none of what they mean:
 // no path through it, no page that shows it, and nothing that is made of what it links to.
+// What else is asked for is decoded to see what it is. It reads r as boxo does: ?format=
+// counts before Accept, of which the first type that boxo knows.
 func asIs(r *http.Request) bool {
 	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
 	if len(parts) != 2 || parts[0] != "ipfs" {
 		return false
 	}
-	asked := r.URL.Query().Get("format") + " " + strings.Join(r.Header.Values("Accept"), " ")
-	for _, form := range []string{"html", "car", "tar", "ipns"} {
-		if strings.Contains(asked, form) {
-			return false
+	switch r.URL.Query().Get("format") {
+	case "raw", "dag-cbor", "dag-json":
+		return true
+	case "car", "tar", "json", "cbor", "ipns-record":
+		return false
+	}
+	for _, line := range r.Header.Values("Accept") {
+		for one := range strings.SplitSeq(line, ",") {
+			one = strings.TrimSpace(one)
+			if !slices.ContainsFunc(forms, func(f string) bool { return strings.HasPrefix(one, f) }) {
+				continue
+			}
+			kind, _, err := mime.ParseMediaType(one)
+			rest, ok := strings.CutPrefix(kind, "application/vnd.ipld.")
+			return err == nil && ok && (rest == "raw" || rest == "dag-cbor" || rest == "dag-json")
 		}
 	}
-	return strings.Contains(asked, "raw") || strings.Contains(asked, "cbor") || strings.Contains(asked, "json") // else it is decoded to see what it is
+	return false
 }
+
+// forms are how the types begin that boxo looks for in Accept.
+var forms = []string{"application/vnd.ipld", "application/vnd.ipfs", "application/x-tar", "application/json", "application/cbor"}
 
 // localOnly reports whether r asks for what is here and nothing else.
 func localOnly(r *http.Request) bool {

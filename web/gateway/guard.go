@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	boxo "github.com/ipfs/boxo/gateway"
@@ -51,6 +52,8 @@ func headers(h http.Header, at kind) {
 const copiesHeader = "X-Cairn-Replicas"
 
 func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	rc := http.NewResponseController(w)
+	defer func() { _ = rc.SetWriteDeadline(time.Now().Add(writeTime)) }() // of what is sent of the answer when its handler has ended
 	r = g.asked(r)
 	at := g.hosts.of(r.Host)
 	headers(w.Header(), at)
@@ -67,6 +70,7 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case at == shared && r.Header.Get("Service-Worker") != "":
 		http.Error(w, "a service worker would rule over the content of others: not served from a path", http.StatusBadRequest)
 	case at == shared && g.routing != nil && strings.HasPrefix(r.URL.Path, "/routing/v1/"):
+		_ = rc.SetWriteDeadline(time.Now().Add(g.cfg.Retrieval + writeTime))
 		g.routing.ServeHTTP(w, r)
 	case at == shared && !strings.HasPrefix(r.URL.Path, "/ipfs/") && !(g.cfg.Names != nil && strings.HasPrefix(r.URL.Path, "/ipns/")):
 		http.Error(w, "nothing here: content is under /ipfs/CID", http.StatusNotFound)

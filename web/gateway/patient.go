@@ -66,7 +66,6 @@ func serve(next http.Handler, w http.ResponseWriter, r *http.Request, root cid.C
 		cfg.Caught("the gateway's handler; its stack is on standard error")
 	}
 	p.end()
-	_ = p.rc.SetWriteDeadline(time.Time{}) // the connection may serve another request
 }
 
 // nameIt says what the answer is to be saved as.

@@ -77,12 +77,25 @@ func (b backend) refused(ctx context.Context, p path.ImmutablePath) *failure {
 	return nil
 }
 
-// GetBlock is boxo's, which however asks for no other path than this one.
+// GetBlock is boxo's, but for what is denied by its path alone, and with room in the memory.
 func (b backend) GetBlock(ctx context.Context, p path.ImmutablePath) (boxo.ContentPathMetadata, files.File, error) {
 	if f := b.refused(ctx, p); f != nil {
 		return boxo.ContentPathMetadata{}, nil, f.asError()
 	}
-	return b.BlocksBackend.GetBlock(ctx, p)
+	md, f, err := b.BlocksBackend.GetBlock(ctx, p)
+	data, ok := f.(*files.ReaderFile)
+	if err != nil || !ok {
+		return md, f, err
+	}
+	size, err := data.Size()
+	if err != nil {
+		return md, nil, err
+	}
+	one, err := b.inHand(ctx, data, int(size))
+	if err != nil {
+		return md, nil, err
+	}
+	return md, one, nil
 }
 
 // IsCached reports whether what p leads to is here, and not denied.

@@ -120,8 +120,14 @@ func (b backend) open(ctx context.Context, t thing, s dag.Span) (io.ReadSeekClos
 		if from < 0 {
 			from = max(0, int64(len(t.node.RawData()))+from)
 		}
-		_, err := f.Seek(from, io.SeekStart)
-		return f, int64(len(t.node.RawData())), err
+		if _, err := f.Seek(from, io.SeekStart); err != nil {
+			return nil, 0, err
+		}
+		one, err := b.inHand(ctx, f, len(t.node.RawData()))
+		if err != nil {
+			return nil, 0, err
+		}
+		return one, int64(len(t.node.RawData())), nil
 	}
 	s.Ahead = b.memory.share
 	f, err := dag.OpenSpan(ctx, rooted{merkledag.NewSession(ctx, b.nodes), t.node}, t.node.Cid(), s)
@@ -134,6 +140,27 @@ func (b backend) open(ctx context.Context, t thing, s dag.Span) (io.ReadSeekClos
 		return nil, 0, err
 	}
 	return &sending{f, sync.OnceFunc(leave)}, f.Size(), nil
+}
+
+// inHand is f, a file of one block of size bytes, with its room in the memory.
+func (b backend) inHand(ctx context.Context, f *files.ReaderFile, size int) (*oneBlock, error) {
+	leave, err := b.memory.hold(ctx, int64(size))
+	if err != nil {
+		return nil, err
+	}
+	return &oneBlock{f, sync.OnceFunc(leave)}, nil
+}
+
+// oneBlock is a file with its room in the memory.
+type oneBlock struct {
+	*files.ReaderFile
+	leave func()
+}
+
+// Close gives the room back.
+func (o *oneBlock) Close() error {
+	defer o.leave()
+	return o.ReaderFile.Close()
 }
 
 // sending is a file with its room in the memory.

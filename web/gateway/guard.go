@@ -150,8 +150,8 @@ func takeName(r *http.Request) string {
 }
 
 // asked is r as boxo may see it: with what a proxy says of another host only if
-// it is trusted, Host in lower case, as browsers send it, and only-if-cached in
-// the one spelling that boxo knows.
+// it is trusted, Host in lower case, as browsers send it, a path, and only-if-cached
+// in the one spelling that boxo knows.
 func (g guard) asked(r *http.Request) *http.Request {
 	r = r.Clone(r.Context())
 	trusted := g.trusted(r.RemoteAddr)
@@ -165,6 +165,10 @@ func (g guard) asked(r *http.Request) *http.Request {
 		r.Header.Del(k)
 	}
 	r.Host = strings.ToLower(r.Host)
+	if r.URL.Path == "" { // as a client writes it that takes this for a proxy: boxo looks for its last byte
+		r.URL.Path = "/"
+		r.RequestURI = r.URL.RequestURI()
+	}
 	if localOnly(r) {
 		r.Header.Set("Cache-Control", "only-if-cached")
 	}

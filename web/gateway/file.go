@@ -2,7 +2,9 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"io"
+	"net/http"
 	"sync"
 
 	"github.com/cairn-network/cairn/blocks/dag"
@@ -139,7 +141,7 @@ func (b backend) open(ctx context.Context, t thing, s dag.Span) (io.ReadSeekClos
 		_ = f.Close() // it has asked for nothing
 		return nil, 0, err
 	}
-	return &sending{f, sync.OnceFunc(leave)}, f.Size(), nil
+	return &sending{f, sync.OnceFunc(leave), requestOf(ctx)}, f.Size(), nil
 }
 
 // inHand is f, a file of one block of size bytes, with its room in the memory.
@@ -167,6 +169,27 @@ func (o *oneBlock) Close() error {
 type sending struct {
 	*dag.File
 	leave func()
+	req   *request
+}
+
+// Read is io.Reader's.
+func (s *sending) Read(p []byte) (int, error) {
+	n, err := s.File.Read(p)
+	return n, s.said(err)
+}
+
+// WriteTo is io.WriterTo's.
+func (s *sending) WriteTo(w io.Writer) (int64, error) {
+	n, err := s.File.WriteTo(w)
+	return n, s.said(err)
+}
+
+// said is err, noted if who made the file is to blame for it.
+func (s *sending) said(err error) error {
+	if errors.Is(err, dag.ErrDeep) {
+		_ = s.req.fail(&failure{status: http.StatusUnprocessableEntity, why: err.Error(), asked: -1})
+	}
+	return err
 }
 
 // Close waits for what was asked for ahead.

@@ -11,6 +11,7 @@ import (
 	boxo "github.com/ipfs/boxo/gateway"
 	ufile "github.com/ipfs/boxo/ipld/unixfs/file"
 	"github.com/ipfs/boxo/path"
+	"github.com/ipfs/go-cid"
 )
 
 // maxNesting is the deepest directory that is sent as an archive: each level is
@@ -23,11 +24,12 @@ func (b backend) GetAll(ctx context.Context, p path.ImmutablePath) (boxo.Content
 	if err != nil {
 		return md, nil, err
 	}
-	nd, err := b.nodes.Get(ctx, md.LastSegment.RootCid())
+	from := nodes{&depths{DAGService: b.nodes.DAGService, req: requestOf(ctx), of: map[cid.Cid]int{}}}
+	nd, err := from.Get(ctx, md.LastSegment.RootCid())
 	if err != nil {
 		return md, nil, err
 	}
-	n, err := ufile.NewUnixfsFile(ctx, b.nodes, nd)
+	n, err := ufile.NewUnixfsFile(ctx, from, nd)
 	if err != nil {
 		return md, nil, err
 	}

@@ -70,14 +70,15 @@ func TestManyFilesShareTheMemory(t *testing.T) {
 }
 
 // 24 clients that take nothing of one block of 1 MiB. Of 4 MiB, three have it in hand, and
-// the others are told to come again. The controls: more memory, and blocks that are not worth counting.
+// the others are told to come again; so it is with archives, which take more. The controls: more
+// memory, and blocks that are not worth counting.
 func TestABlockInHandTakesRoomToo(t *testing.T) {
 	for _, c := range []struct {
 		memory int64
 		size   int
 		query  string
 		want   int
-	}{{4 << 20, 1 << 20, "", 3}, {4 << 20, 1 << 20, "?format=raw", 3}, {1 << 30, 1 << 20, "?format=raw", 24}, {4 << 20, 32 << 10, "?format=raw", 24}} {
+	}{{4 << 20, 1 << 20, "", 3}, {4 << 20, 1 << 20, "?format=tar", 3}, {1 << 30, 1 << 20, "?format=tar", 24}, {4 << 20, 32 << 10, "?format=tar", 24}, {4 << 20, 1 << 20, "?format=raw", 3}, {1 << 30, 1 << 20, "?format=raw", 24}, {4 << 20, 32 << 10, "?format=raw", 24}} {
 		synctest.Test(t, func(t *testing.T) {
 			one := blocks.New(cid.Raw, make([]byte, c.size))
 			l := pipes{make(chan net.Conn), make(chan struct{})}

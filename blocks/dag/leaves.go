@@ -2,7 +2,6 @@ package dag
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"slices"
 	"time"
@@ -192,7 +191,7 @@ func (l *leaves) ask(p *part) {
 // fit says of p why it is not asked for.
 func (p *part) fit() error {
 	if p.depth > maxDepth {
-		return fmt.Errorf("deeper than %d", maxDepth)
+		return ErrDeep
 	}
 	return readable(p.cid)
 }

@@ -17,6 +17,9 @@ import (
 // ErrDir says that a root is a directory where a file was wanted.
 var ErrDir = errors.New("is a directory")
 
+// ErrDeep is what a read of a file wraps whose blocks lie too deep below each other.
+var ErrDeep = fmt.Errorf("deeper than %d", maxDepth)
+
 // File is an open file. It is used by one goroutine at a time, except Close.
 // Its blocks are asked for as it is read, more of them ahead the longer it is read in
 // order: at most 16 MiB. An error of a block is the error of the read that needs it.

@@ -16,6 +16,12 @@ import (
 func (s *server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w, begin := &answer{ResponseWriter: rw}, time.Now()
+		rc, limit := http.NewResponseController(rw), time.Time{}
+		if s.ofPage(r) { // whoever comes has it, and routes of ours know their own patience
+			limit = begin.Add(s.cfg.Timing.GetIdle)
+		}
+		_ = rc.SetWriteDeadline(limit)                                                 // the connection has served other requests
+		defer func() { _ = rc.SetWriteDeadline(time.Now().Add(s.cfg.Timing.Write)) }() // of what is sent of the answer when its handler has ended
 		h := w.Header()
 		h.Set("X-Request-Id", rand.Text()[:12])
 		h.Set("X-Content-Type-Options", "nosniff")

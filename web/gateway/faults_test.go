@@ -1,8 +1,12 @@
 package gateway_test
 
 import (
+	"bufio"
 	"context"
+	"fmt"
+	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,6 +65,27 @@ func TestTheFirstByteIsToldOf(t *testing.T) {
 			if took := <-told; took < each {
 				t.Errorf("first byte after %s, sooner than it was found", took)
 			}
+		}
+	}
+}
+
+// A URL without a path, as a client sends it that takes the gateway for a proxy, is one with /.
+func TestAURLWithoutAPathIsThatOfTheRoot(t *testing.T) {
+	one := blocks.New(cid.DagCBOR, []byte{0x80})
+	srv := serve(t, service(t, nil, one), gateway.Config{Caught: func(v any) { t.Error(v) }})
+	for _, end := range []string{"/", "", "?a=b"} {
+		c, err := net.Dial("tcp", strings.TrimPrefix(srv.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		fmt.Fprintf(c, "GET http://%s.ipfs.localhost%s HTTP/1.1\r\nHost: x\r\nAccept: text/html\r\n\r\n", one.Cid(), end)
+		res, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res.Body.Close(); res.StatusCode != 200 {
+			t.Errorf("%q: %d", end, res.StatusCode)
 		}
 	}
 }

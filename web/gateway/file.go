@@ -2,7 +2,9 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"io"
+	"net/http"
 	"sync"
 
 	"github.com/cairn-network/cairn/blocks/dag"
@@ -120,8 +122,14 @@ func (b backend) open(ctx context.Context, t thing, s dag.Span) (io.ReadSeekClos
 		if from < 0 {
 			from = max(0, int64(len(t.node.RawData()))+from)
 		}
-		_, err := f.Seek(from, io.SeekStart)
-		return f, int64(len(t.node.RawData())), err
+		if _, err := f.Seek(from, io.SeekStart); err != nil {
+			return nil, 0, err
+		}
+		one, err := b.inHand(ctx, f, len(t.node.RawData()))
+		if err != nil {
+			return nil, 0, err
+		}
+		return one, int64(len(t.node.RawData())), nil
 	}
 	s.Ahead = b.memory.share
 	f, err := dag.OpenSpan(ctx, rooted{merkledag.NewSession(ctx, b.nodes), t.node}, t.node.Cid(), s)
@@ -133,13 +141,55 @@ func (b backend) open(ctx context.Context, t thing, s dag.Span) (io.ReadSeekClos
 		_ = f.Close() // it has asked for nothing
 		return nil, 0, err
 	}
-	return &sending{f, sync.OnceFunc(leave)}, f.Size(), nil
+	return &sending{f, sync.OnceFunc(leave), requestOf(ctx)}, f.Size(), nil
+}
+
+// inHand is f, a file of one block of size bytes, with its room in the memory.
+func (b backend) inHand(ctx context.Context, f *files.ReaderFile, size int) (*oneBlock, error) {
+	leave, err := b.memory.hold(ctx, int64(size))
+	if err != nil {
+		return nil, err
+	}
+	return &oneBlock{f, sync.OnceFunc(leave)}, nil
+}
+
+// oneBlock is a file with its room in the memory.
+type oneBlock struct {
+	*files.ReaderFile
+	leave func()
+}
+
+// Close gives the room back.
+func (o *oneBlock) Close() error {
+	defer o.leave()
+	return o.ReaderFile.Close()
 }
 
 // sending is a file with its room in the memory.
 type sending struct {
 	*dag.File
 	leave func()
+	req   *request
+}
+
+// Read is io.Reader's.
+func (s *sending) Read(p []byte) (int, error) {
+	n, err := s.File.Read(p)
+	return n, s.said(err)
+}
+
+// WriteTo is io.WriterTo's.
+func (s *sending) WriteTo(w io.Writer) (int64, error) {
+	n, err := s.File.WriteTo(w)
+	return n, s.said(err)
+}
+
+// said is err, noted if who made the file is to blame for it.
+func (s *sending) said(err error) error {
+	if errors.Is(err, dag.ErrDeep) {
+		_ = s.req.fail(&failure{status: http.StatusUnprocessableEntity, why: err.Error(), asked: -1})
+	}
+	return err
 }
 
 // Close waits for what was asked for ahead.

@@ -3,10 +3,13 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"mime"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	boxo "github.com/ipfs/boxo/gateway"
@@ -49,6 +52,8 @@ func headers(h http.Header, at kind) {
 const copiesHeader = "X-Cairn-Replicas"
 
 func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	rc := http.NewResponseController(w)
+	defer func() { _ = rc.SetWriteDeadline(time.Now().Add(writeTime)) }() // of what is sent of the answer when its handler has ended
 	r = g.asked(r)
 	at := g.hosts.of(r.Host)
 	headers(w.Header(), at)
@@ -65,6 +70,7 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case at == shared && r.Header.Get("Service-Worker") != "":
 		http.Error(w, "a service worker would rule over the content of others: not served from a path", http.StatusBadRequest)
 	case at == shared && g.routing != nil && strings.HasPrefix(r.URL.Path, "/routing/v1/"):
+		_ = rc.SetWriteDeadline(time.Now().Add(g.cfg.Retrieval + writeTime))
 		g.routing.ServeHTTP(w, r)
 	case at == shared && !strings.HasPrefix(r.URL.Path, "/ipfs/") && !(g.cfg.Names != nil && strings.HasPrefix(r.URL.Path, "/ipns/")):
 		http.Error(w, "nothing here: content is under /ipfs/CID", http.StatusNotFound)
@@ -80,6 +86,10 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		root, ok := g.hosts.root(r.Host, r.URL.Path)
+		if ok && g.cfg.Denied(root) { // boxo answers some requests before it reads a block
+			say(w, r, blocked(root.String()))
+			return
+		}
 		if n, known := g.cfg.Copies(root); ok && known {
 			w.Header().Set(copiesHeader, strconv.Itoa(n))
 		}
@@ -140,8 +150,8 @@ func takeName(r *http.Request) string {
 }
 
 // asked is r as boxo may see it: with what a proxy says of another host only if
-// it is trusted, Host in lower case, as browsers send it, and only-if-cached in
-// the one spelling that boxo knows.
+// it is trusted, Host in lower case, as browsers send it, a path, and only-if-cached
+// in the one spelling that boxo knows.
 func (g guard) asked(r *http.Request) *http.Request {
 	r = r.Clone(r.Context())
 	trusted := g.trusted(r.RemoteAddr)
@@ -155,6 +165,10 @@ func (g guard) asked(r *http.Request) *http.Request {
 		r.Header.Del(k)
 	}
 	r.Host = strings.ToLower(r.Host)
+	if r.URL.Path == "" { // as a client writes it that takes this for a proxy: boxo looks for its last byte
+		r.URL.Path = "/"
+		r.RequestURI = r.URL.RequestURI()
+	}
 	if localOnly(r) {
 		r.Header.Set("Cache-Control", "only-if-cached")
 	}
@@ -176,19 +190,35 @@ func (g guard) trusted(remote string) bool {
 
 // asIs reports whether the bytes of one block are asked for, and none of what they mean:
 // no path through it, no page that shows it, and nothing that is made of what it links to.
+// What else is asked for is decoded to see what it is. It reads r as boxo does: ?format=
+// counts before Accept, of which the first type that boxo knows.
 func asIs(r *http.Request) bool {
 	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
 	if len(parts) != 2 || parts[0] != "ipfs" {
 		return false
 	}
-	asked := r.URL.Query().Get("format") + " " + strings.Join(r.Header.Values("Accept"), " ")
-	for _, form := range []string{"html", "car", "tar", "ipns"} {
-		if strings.Contains(asked, form) {
-			return false
+	switch r.URL.Query().Get("format") {
+	case "raw", "dag-cbor", "dag-json":
+		return true
+	case "car", "tar", "json", "cbor", "ipns-record":
+		return false
+	}
+	for _, line := range r.Header.Values("Accept") {
+		for one := range strings.SplitSeq(line, ",") {
+			one = strings.TrimSpace(one)
+			if !slices.ContainsFunc(forms, func(f string) bool { return strings.HasPrefix(one, f) }) {
+				continue
+			}
+			kind, _, err := mime.ParseMediaType(one)
+			rest, ok := strings.CutPrefix(kind, "application/vnd.ipld.")
+			return err == nil && ok && (rest == "raw" || rest == "dag-cbor" || rest == "dag-json")
 		}
 	}
-	return strings.Contains(asked, "raw") || strings.Contains(asked, "cbor") || strings.Contains(asked, "json") // else it is decoded to see what it is
+	return false
 }
+
+// forms are how the types begin that boxo looks for in Accept.
+var forms = []string{"application/vnd.ipld", "application/vnd.ipfs", "application/x-tar", "application/json", "application/cbor"}
 
 // localOnly reports whether r asks for what is here and nothing else.
 func localOnly(r *http.Request) bool {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -492,3 +493,37 @@ func (a *answer) Write(b []byte) (int, error) {
 }
 func (a *answer) SetWriteDeadline(time.Time) error { return nil }
 func (a *answer) String() string                   { return fmt.Sprint(a.status) }
+
+// a file of 20,000 blocks in a chain. Who reads it as a file holds each of them until the
+// last one, so it is refused; and no deeper than it must be. The control: as a CAR it is given.
+func TestAFileThatIsAChainIsTooDeep(t *testing.T) {
+	bs := service(t, nil)
+	last := add(t, bs, merkledag.NewRawNode([]byte("x")))
+	for range 20_000 {
+		f := unixfs.NewFSNode(unixfs.TFile)
+		f.AddBlockSize(1)
+		data, err := f.GetBytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		up := merkledag.NodeWithData(data)
+		if err := errors.Join(up.SetCidBuilder(merkledag.V1CidPrefix()), up.AddNodeLink("", last)); err != nil {
+			t.Fatal(err)
+		}
+		last = add(t, bs, up)
+	}
+	top := unixfs.EmptyDirNode()
+	if err := errors.Join(top.SetCidBuilder(merkledag.V1CidPrefix()), top.AddNodeLink("a", last)); err != nil {
+		t.Fatal(err)
+	}
+	in := add(t, bs, top).Cid().String()
+	srv := serve(t, bs, gateway.Config{})
+	for path, want := range map[string]int{
+		last.Cid().String(): 422, in + "/a": 422, last.Cid().String() + "?format=tar": 422, in + "/a?format=tar": 422, in + "?format=tar": 422,
+		last.Cid().String() + "?format=car": 200,
+	} {
+		if res, body := ask(t, srv, "GET", "/ipfs/"+path, nil); res.StatusCode != want {
+			t.Errorf("%s: %d, want %d, %.200q", path, res.StatusCode, want, body)
+		}
+	}
+}

@@ -28,31 +28,40 @@ func newMemory(bytes int64) *memory {
 	return &memory{room: semaphore.NewWeighted(max(blockRoom, bytes/4*3)), ahead: bytes / 4}
 }
 
-// enter waits for room for a file of size bytes. leave gives it back; it can be called once.
+// enter waits for room for a file of size bytes that will ask for some ahead. leave gives it
+// back; it can be called once.
 func (m *memory) enter(ctx context.Context, size int64) (leave func(), err error) {
-	weight := min(size, blockRoom)
-	if size <= tiny {
-		weight = 0
-	}
-	if weight > 0 {
-		soon, cancel := context.WithTimeout(ctx, roomTime)
-		err := m.room.Acquire(soon, weight)
-		cancel()
-		switch {
-		case ctx.Err() != nil:
-			return nil, ctx.Err()
-		case err != nil:
-			f := &failure{status: http.StatusTooManyRequests, why: "too many files are being sent: try again soon", asked: -1}
-			return nil, boxo.NewErrorStatusCode(requestOf(ctx).fail(f), f.status)
-		}
+	release, err := m.hold(ctx, size)
+	if err != nil {
+		return nil, err
 	}
 	m.readers.Add(1)
 	return func() {
 		m.readers.Add(-1)
-		if weight > 0 {
+		release()
+	}, nil
+}
+
+// hold waits for room for a block, or for that of a file of size bytes which is being sent.
+func (m *memory) hold(ctx context.Context, size int64) (leave func(), err error) {
+	if size <= tiny {
+		return func() {}, nil
+	}
+	weight := min(size, blockRoom)
+	soon, cancel := context.WithTimeout(ctx, roomTime)
+	defer cancel()
+	err = m.room.Acquire(soon, weight)
+	switch {
+	case ctx.Err() != nil:
+		if err == nil {
 			m.room.Release(weight)
 		}
-	}, nil
+		return nil, ctx.Err()
+	case err != nil:
+		f := &failure{status: http.StatusTooManyRequests, why: "too many files are being sent: try again soon", asked: -1}
+		return nil, boxo.NewErrorStatusCode(requestOf(ctx).fail(f), f.status)
+	}
+	return func() { m.room.Release(weight) }, nil
 }
 
 // share is how much one file may ask for ahead, besides the block it is sending.

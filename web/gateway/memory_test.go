@@ -2,13 +2,19 @@ package gateway_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/web/gateway"
+	"github.com/ipfs/go-cid"
 )
 
 // 24 downloads whose clients read nothing share the memory: of 4 MiB, three send. The
@@ -58,6 +64,60 @@ func TestManyFilesShareTheMemory(t *testing.T) {
 			defer res.Body.Close()
 			if n, err := io.Copy(io.Discard, res.Body); res.StatusCode != 200 || err != nil || n != 200*256<<10 {
 				t.Errorf("when they have left: %d, %d bytes, %v", res.StatusCode, n, err)
+			}
+		})
+	}
+}
+
+// 24 clients that take nothing of one block of 1 MiB. Of 4 MiB, three have it in hand, and
+// the others are told to come again; so it is with archives, which take more. The controls: more
+// memory, and blocks that are not worth counting.
+func TestABlockInHandTakesRoomToo(t *testing.T) {
+	for _, c := range []struct {
+		memory int64
+		size   int
+		query  string
+		want   int
+	}{{4 << 20, 1 << 20, "", 3}, {4 << 20, 1 << 20, "?format=tar", 3}, {1 << 30, 1 << 20, "?format=tar", 24}, {4 << 20, 32 << 10, "?format=tar", 24}, {4 << 20, 1 << 20, "?format=raw", 3}, {1 << 30, 1 << 20, "?format=raw", 24}, {4 << 20, 32 << 10, "?format=raw", 24}} {
+		synctest.Test(t, func(t *testing.T) {
+			one := blocks.New(cid.Raw, make([]byte, c.size))
+			l := pipes{make(chan net.Conn), make(chan struct{})}
+			srv := &http.Server{Handler: gateway.New(service(t, nil, one), gateway.Config{Memory: c.memory})}
+			ended := make(chan error, 1)
+			go func() { ended <- srv.Serve(l) }()
+			said := make(chan string, 24)
+			var ours []net.Conn
+			for range 24 {
+				here, theirs := net.Pipe()
+				ours = append(ours, here)
+				l.in <- theirs
+				go func() { // ends with its first bytes
+					fmt.Fprintf(here, "GET /ipfs/%s%s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", one.Cid(), c.query)
+					line := make([]byte, len("HTTP/1.1 200"))
+					_, _ = io.ReadFull(here, line)
+					said <- string(line)
+				}()
+			}
+			begun, busy := 0, 0
+			for range 24 {
+				switch line := <-said; line {
+				case "HTTP/1.1 200":
+					begun++
+				case "HTTP/1.1 429":
+					busy++
+				default:
+					t.Errorf("%q", line)
+				}
+			}
+			if begun != c.want || busy != 24-c.want {
+				t.Errorf("%d of %d bytes%s: %d are being sent, want %d", c.memory, c.size, c.query, begun, c.want)
+			}
+			for _, o := range ours {
+				o.Close()
+			}
+			close(l.done)
+			if err := errors.Join(srv.Close(), <-ended); !errors.Is(err, net.ErrClosed) && !errors.Is(err, http.ErrServerClosed) {
+				t.Error(err)
 			}
 		})
 	}

@@ -39,6 +39,8 @@ type patient struct {
 	timer   *time.Timer // runs while nothing is written
 	stalled bool        // guarded by mu: the timer has fired
 	began   bool        // guarded by mu: a status was sent
+	said    int         // guarded by mu: that status
+	twice   bool        // guarded by mu: another error was said after it, which is one
 	broken  bool        // guarded by mu: a failure came after that
 	silent  bool        // guarded by mu: the last that was said is 500, without a word: boxo has caught a panic
 	first   func()      // told of the first byte of content; nil: it has been told
@@ -64,7 +66,6 @@ func serve(next http.Handler, w http.ResponseWriter, r *http.Request, root cid.C
 		cfg.Caught("the gateway's handler; its stack is on standard error")
 	}
 	p.end()
-	_ = p.rc.SetWriteDeadline(time.Time{}) // the connection may serve another request
 }
 
 // nameIt says what the answer is to be saved as.
@@ -107,7 +108,7 @@ func (p *patient) end() {
 	if len(p.held) > 0 {
 		p.unholdLocked()
 	}
-	if p.began && (p.stalled || p.broken || p.failedLocked()) {
+	if p.began && (p.stalled || p.broken || p.twice && p.silent || p.failedLocked()) {
 		panic(http.ErrAbortHandler)
 	}
 }
@@ -145,7 +146,7 @@ func (p *patient) lateLocked() {
 
 // sayLocked answers why there is no answer.
 func (p *patient) sayLocked(f *failure) {
-	p.began, p.first, p.silent = true, nil, false
+	p.began, p.said, p.first, p.silent = true, f.status, nil, false
 	_ = p.rc.SetWriteDeadline(time.Now().Add(writeTime)) // a client that left gets no answer
 	say(p.ResponseWriter, p.asked, f)
 	p.ResponseWriter = closed{p.ResponseWriter}
@@ -159,13 +160,17 @@ func (p *patient) WriteHeader(status int) {
 		p.first = nil
 	}
 	switch {
+	case p.began && p.said >= 400 && status >= 400:
+		// The error of a conditional request is said twice by boxo: the first one is the answer.
+		p.twice, p.ResponseWriter = true, closed{p.ResponseWriter}
+		return
 	case p.began:
 		p.broken = p.broken || status >= 400 // boxo caught a panic of its own
 		return
 	case p.stalled:
 		p.lateLocked()
 		return
-	case status >= 400 && status != http.StatusPreconditionFailed && p.req.failure() != nil:
+	case status >= 400 && p.req.failure() != nil && (status != http.StatusPreconditionFailed || p.req.failure().status == http.StatusGone):
 		p.sayLocked(p.req.failure())
 		return
 	case status == http.StatusOK && p.archive():
@@ -182,7 +187,7 @@ func (p *patient) WriteHeader(status int) {
 	if last := p.req.next(); last != "" && status == http.StatusOK {
 		p.Header().Set("Link", "<?after="+url.QueryEscape(last)+`>; rel="next"`)
 	}
-	p.began = status >= 200
+	p.began, p.said = status >= 200, status
 	p.ResponseWriter.WriteHeader(status)
 }
 

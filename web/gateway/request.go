@@ -27,6 +27,7 @@ type request struct {
 	left    int           // guarded by mu: blocks that may still be read
 	seeking cid.Cid       // guarded by mu: what the network was last asked for
 	note    func(cid.Cid) // guarded by mu: told of each block that was read; nil: nobody is
+	first   string        // guarded by mu: the path under /ipfs that was resolved before any other
 	more    string        // guarded by mu: the last entry of this page of a directory, if there is another page
 	failed  *failure      // guarded by mu: the first reason not to answer
 }
@@ -137,6 +138,16 @@ func (r *request) next() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.more
+}
+
+// resolve notes that path is resolved, and gives the one that was resolved first.
+func (r *request) resolve(path string) (first string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.first == "" {
+		r.first = path
+	}
+	return r.first
 }
 
 // seek notes that the network is asked for c.

@@ -2,15 +2,18 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	gopath "path"
 	"strings"
+	"sync"
 
 	"github.com/ipfs/boxo/files"
 	boxo "github.com/ipfs/boxo/gateway"
 	ufile "github.com/ipfs/boxo/ipld/unixfs/file"
 	"github.com/ipfs/boxo/path"
+	"github.com/ipfs/go-cid"
 )
 
 // maxNesting is the deepest directory that is sent as an archive: each level is
@@ -23,18 +26,58 @@ func (b backend) GetAll(ctx context.Context, p path.ImmutablePath) (boxo.Content
 	if err != nil {
 		return md, nil, err
 	}
-	nd, err := b.nodes.Get(ctx, md.LastSegment.RootCid())
+	from := nodes{&depths{DAGService: b.nodes.DAGService, req: requestOf(ctx), of: map[cid.Cid]int{}}}
+	nd, err := from.Get(ctx, md.LastSegment.RootCid())
 	if err != nil {
 		return md, nil, err
 	}
-	n, err := ufile.NewUnixfsFile(ctx, b.nodes, nd)
+	n, err := ufile.NewUnixfsFile(ctx, from, nd)
 	if err != nil {
 		return md, nil, err
 	}
-	if d, ok := n.(files.Directory); ok {
-		n = tree{d, requestOf(ctx), md.LastSegment.RootCid().String(), md.LastSegment.RootCid().String(), 1}
+	if _, ok := n.(*files.Symlink); ok {
+		return md, n, nil
+	}
+	size := int64(len(nd.RawData()))
+	if len(nd.Links()) > 0 {
+		size = blockRoom
+	}
+	leave, err := b.memory.hold(ctx, size)
+	if err != nil {
+		return md, nil, errors.Join(err, n.Close())
+	}
+	leave = sync.OnceFunc(leave)
+	switch is := n.(type) {
+	case files.Directory:
+		n = &archive{tree{is, requestOf(ctx), md.LastSegment.RootCid().String(), md.LastSegment.RootCid().String(), 1}, leave}
+	case files.File:
+		n = &archived{is, leave}
 	}
 	return md, n, nil
+}
+
+// archive is a tree that is being sent, with its room in the memory.
+type archive struct {
+	tree
+	leave func()
+}
+
+// Close gives the room back.
+func (a *archive) Close() error {
+	defer a.leave()
+	return a.tree.Close()
+}
+
+// archived is a file that is sent as an archive, with its room in the memory.
+type archived struct {
+	files.File
+	leave func()
+}
+
+// Close gives the room back.
+func (a *archived) Close() error {
+	defer a.leave()
+	return a.File.Close()
 }
 
 // tree is a directory of an archive, none of whose names leads out of its root.

@@ -96,6 +96,10 @@ func TestABlockOfVeryManyValuesIsNotDecoded(t *testing.T) {
 		{many.Cid(), "", "text/html", 422}, {many.Cid(), "/0", "", 422}, {many.Cid(), "?format=car", "", 422}, {many.Cid(), "", "application/vnd.ipld.car", 422},
 		{many.Cid(), "", "", 422}, {many.Cid(), "", "*/*", 422}, {many.Cid(), "?format=dag-json", "", 406}, {many.Cid(), "?format=dag-cbor", "", 200},
 		{many.Cid(), "?format=raw", "", 200}, {many.Cid(), "", "application/vnd.ipld.raw, application/vnd.ipld.dag-json", 200},
+		{many.Cid(), "?format=cbor", "", 422}, {many.Cid(), "?format=json", "", 422}, {many.Cid(), "", "application/cbor", 422}, // boxo decodes it for these
+		{many.Cid(), "", "text/raw", 422}, {many.Cid(), "?format=rawer", "", 422}, {many.Cid(), "", "x/json", 422}, // and these it does not know
+		{many.Cid(), "?format=raw", "text/html", 200},
+		{few.Cid(), "?format=cbor", "", 200}, {few.Cid(), "", "x/json", 200},
 		{few.Cid(), "?format=dag-cbor", "", 200}, {few.Cid(), "/", "text/html", 200}, {few.Cid(), "", "", 200}, {few.Cid(), "?format=raw", "", 200},
 	} {
 		var before, after runtime.MemStats

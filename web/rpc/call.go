@@ -162,8 +162,13 @@ func (c *call) head(stream bool) {
 
 // line answers with v, one of many.
 func (c *call) line(v any) error {
-	c.head(false)
 	c.moved()
+	return c.still(v)
+}
+
+// still answers with v, one of many, which does not mean that anything has moved.
+func (c *call) still(v any) error {
+	c.head(false)
 	if err := c.rc.SetWriteDeadline(time.Now().Add(c.s.cfg.Idle)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}

@@ -192,3 +192,35 @@ func TestARootThatCannotBeKeptIsNoRoot(t *testing.T) {
 		t.Error("a good one is not read")
 	}
 }
+
+// What cannot be kept by others, as something in the tree is none of theirs, is not noted
+// again and again: the file of the root would become too long to be read.
+func TestRootsThatCannotBeKeptDoNotPileUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, dir := newKeeper(), t.TempDir()
+		sh := shell{t, rooted(k, dir)}
+		defer running(t, sh.s)()
+		change := func(n int) {
+			for range n {
+				sh.write("/f", time.Now().String(), "create=true", "truncate=true")
+				time.Sleep(3 * time.Second)
+			}
+		}
+		change(1)
+		first := k.ours()
+		k.unfit.Store(true)
+		change(40)
+		data, err := os.ReadFile(filepath.Join(dir, "mutable-files"))
+		if n := strings.Count(string(data), "safe"); err != nil || n > 2 {
+			t.Errorf("%d roots are noted, %v", n, err)
+		}
+		if !slices.Equal(k.ours(), first) || len(first) != 1 {
+			t.Errorf("pinned %v, want %v, the last that could be", k.ours(), first)
+		}
+		k.unfit.Store(false)
+		change(1)
+		if now := sh.stat("/").Hash; !slices.Equal(k.ours(), []string{now}) {
+			t.Errorf("pinned %v, want %s", k.ours(), now)
+		}
+	})
+}

@@ -37,6 +37,7 @@ type keeper struct {
 	kept   []cid.Cid   // every root that Keep had, in order
 	left   int         // calls until the peer is dead; less than 0: it lives
 	few    atomic.Bool // no root gets its quorum
+	unfit  atomic.Bool // no root can be kept
 }
 
 func newKeeper() *keeper { return &keeper{peer: newPeer(), claims: map[string]int{}, left: -1} }
@@ -83,6 +84,9 @@ func (k *keeper) Hold(roots ...cid.Cid) {
 func (k *keeper) Keep(ctx context.Context, root cid.Cid) error {
 	if err := k.dies(); err != nil {
 		return err
+	}
+	if k.unfit.Load() {
+		return blocks.ErrUnfit
 	}
 	k.mu.Lock()
 	pin, ok := k.pins[root]

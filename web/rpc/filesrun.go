@@ -99,16 +99,18 @@ func (f *files) settle(ctx context.Context) {
 // place has root pinned and brought to others, in the place of the roots of before: those
 // that never had their copies go at once, the last that had them when root has them too.
 func (f *files) place(ctx context.Context, root cid.Cid) error {
+	is := func(p placed) bool { return p.Root.Equals(root) }
+	known := slices.ContainsFunc(f.pins(), is)
 	// What is noted and not pinned does no harm; what is pinned and not noted would stay for good.
-	if err := f.note(func(all []placed) []placed {
-		if slices.ContainsFunc(all, func(p placed) bool { return p.Root.Equals(root) }) {
-			return all
+	if !known {
+		if err := f.note(func(all []placed) []placed { return append(all, placed{Root: root}) }); err != nil {
+			return err
 		}
-		return append(all, placed{Root: root})
-	}); err != nil {
-		return err
 	}
 	if err := f.k.Keep(ctx, root); err != nil {
+		if !known { // or there would be one more with each change
+			err = errors.Join(err, f.displace(ctx, is))
+		}
 		return err
 	}
 	if err := f.displace(ctx, func(p placed) bool { return !p.Safe && !p.Root.Equals(root) }); err != nil {

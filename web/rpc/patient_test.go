@@ -83,3 +83,31 @@ func (a *answer) Header() http.Header {
 func (a *answer) Write(p []byte) (int, error)        { a.body = append(a.body, p...); return len(p), nil }
 func (a *answer) WriteHeader(status int)             { a.status = status }
 func (a *answer) SetReadDeadline(at time.Time) error { a.deadline(at); return nil }
+
+// stuck is a peer whose pins never get anywhere.
+type stuck struct{ *peer }
+
+func (stuck) Pin(ctx context.Context, _, _ string, _ func(blocks.Progress)) (blocks.Pin, error) {
+	<-ctx.Done()
+	return blocks.Pin{}, context.Cause(ctx)
+}
+
+// A pin of which nothing comes is given up, whether or not its client is told how far it is.
+func TestAPinThatGetsNowhereIsGivenUp(t *testing.T) {
+	for _, query := range []string{"", "&progress=true"} {
+		synctest.Test(t, func(t *testing.T) {
+			s := rpc.New(stuck{newPeer()}, rpc.Config{Idle: time.Minute})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			defer cancel()
+			r, err := http.NewRequestWithContext(ctx, http.MethodPost, "/api/v0/pin/add?arg=bafkqaaa"+query, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			s.RPC().ServeHTTP(&answer{deadline: func(time.Time) {}}, r)
+			if took := time.Since(began); took > 2*time.Minute {
+				t.Errorf("%q: given up after %s", query, took)
+			}
+		})
+	}
+}

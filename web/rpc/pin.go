@@ -39,7 +39,7 @@ func (s *Server) pinAdd(c *call) error {
 	out := answer{Pins: []string{}}
 	for _, arg := range args {
 		var here atomic.Int64
-		quiet := c.telling(progress, func() error { return c.line(answer{Progress: int(here.Load())}) })
+		quiet := c.telling(progress, func() error { return c.still(answer{Progress: int(here.Load())}) })
 		pin, err := s.n.Pin(c, arg, c.opts.Get("name"), func(p blocks.Progress) {
 			if here.Swap(int64(p.Safe)) != int64(p.Safe) {
 				c.moved()

@@ -133,8 +133,7 @@ func (s *Server) get(c *call) error {
 		if err != nil {
 			return err
 		}
-		defer z.Close()
-		out = z
+		out = z // what fails leaves it open: its end would be an answer
 		if !archive {
 			return s.gzipped(c, z, arg, st)
 		}

@@ -2,6 +2,7 @@ package rpc_test
 
 import (
 	"archive/tar"
+	"compress/gzip"
 	"errors"
 	"io"
 	"net/http"
@@ -169,5 +170,36 @@ func TestExportIsACARThatAnybodyReads(t *testing.T) {
 	_, unique := ask("refs?recursive=true&unique=true&arg=" + root)
 	if got := len(lines[rpc.Ref](t, unique)); got != n-1 {
 		t.Errorf("%d references, want all blocks but the root", got)
+	}
+}
+
+// What fails before its first byte is said, compressed or not.
+func TestWhatCannotBeCompressedIsSaid(t *testing.T) {
+	p, ask, root := planted(t)
+	res, body := ask("get?compress=true&arg=" + root)
+	if res.StatusCode != 400 || !strings.Contains(body, "compress it as an archive") || res.Header.Get("Content-Type") != "application/json" {
+		t.Errorf("a directory: %d %q %v", res.StatusCode, body, res.Header)
+	}
+	for most := range 8 { // blocks that can be read
+		reads, hurt := 0, false
+		p.hurt = func(c cid.Cid) error {
+			if reads++; reads > most {
+				hurt = true
+				return errors.New("this block hurts")
+			}
+			return nil
+		}
+		if res, body := ask("get?compress=true&arg=" + root + "/a"); hurt && (res.StatusCode != 500 || !strings.Contains(body, "hurts")) {
+			t.Errorf("after %d blocks: %d %q", most, res.StatusCode, body)
+		}
+	}
+	p.hurt = nil
+	_, body = ask("get?compress=true&arg=" + root + "/a")
+	in, err := gzip.NewReader(strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if data, err := io.ReadAll(in); err != nil || string(data) != "hello\n" {
+		t.Errorf("%q, %v", data, err)
 	}
 }

@@ -48,7 +48,7 @@ func TestManyFilesShareTheMemory(t *testing.T) {
 					<-ctx.Done()
 				}()
 			}
-			for end := time.Now().Add(5 * time.Second); began.Load() < c.want && time.Now().Before(end); {
+			for end := time.Now().Add(30 * time.Second); began.Load() < c.want && time.Now().Before(end); {
 				time.Sleep(10 * time.Millisecond)
 			}
 			time.Sleep(300 * time.Millisecond)

@@ -25,11 +25,26 @@ type Routing interface {
 	Closest(ctx context.Context, key cid.Cid) ([]peer.AddrInfo, error)
 }
 
+// maxRouted is how many questions of /routing/v1 are answered at once: each may be a walk
+// through the network.
+const maxRouted = 64
+
 // routes serves /routing/v1: providers, peers, ipns and dht/closest/peers. What
 // would write is refused by the guard.
 func routes(cfg Config) http.Handler {
-	return server.Handler(delegate{cfg.Routing, cfg.Records},
+	slots := make(chan struct{}, maxRouted)
+	next := server.Handler(delegate{cfg.Routing, cfg.Records},
 		server.WithPrometheusRegistry(cfg.Metrics), server.WithRoutingTimeout(cfg.Retrieval), server.WithStreamingRecordsLimit(100))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+			next.ServeHTTP(w, r)
+		default:
+			w.Header().Set("Retry-After", "1")
+			http.Error(w, "too many questions at once: try again soon", http.StatusTooManyRequests)
+		}
+	})
 }
 
 // delegate is a Routing in the words of boxo.

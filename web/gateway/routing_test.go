@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/cairn-network/cairn/web/gateway"
@@ -104,5 +105,60 @@ func TestRoutingAnswersAllFourQuestions(t *testing.T) {
 	}
 	if res, _ := ask(t, serve(nil), "GET", "/routing/v1/providers/"+c, nil); res.StatusCode != 404 {
 		t.Errorf("control, without routing: %d", res.StatusCode)
+	}
+}
+
+// slowly answers when it is told to.
+type slowly struct {
+	atlas
+	asked chan struct{}
+	done  chan struct{}
+}
+
+func (s slowly) Providers(ctx context.Context, _ cid.Cid) ([]peer.AddrInfo, error) {
+	s.asked <- struct{}{}
+	select {
+	case <-s.done:
+		return nil, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Strangers have no more than 64 walks through the network made at a time: who comes then is told
+// to come again, and is answered when one of them is done.
+func TestNoMoreThan64QuestionsAreWalked(t *testing.T) {
+	bs, cfg := conformance(t)
+	r := slowly{asked: make(chan struct{}, 100), done: make(chan struct{})}
+	cfg.Routing = r
+	srv := httptest.NewServer(gateway.New(bs, cfg))
+	defer srv.Close()
+	ask := func() int {
+		res, err := srv.Client().Get(srv.URL + "/routing/v1/providers/bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku")
+		if err != nil {
+			t.Error(err)
+			return 0
+		}
+		_ = res.Body.Close()
+		return res.StatusCode
+	}
+	var all sync.WaitGroup
+	for range 64 {
+		all.Go(func() {
+			if status := ask(); status == http.StatusTooManyRequests {
+				t.Error("refused, with fewer than 64 under way")
+			}
+		})
+	}
+	for range 64 {
+		<-r.asked
+	}
+	if status := ask(); status != http.StatusTooManyRequests {
+		t.Errorf("the 65th: %d", status)
+	}
+	close(r.done)
+	all.Wait()
+	if status := ask(); status == http.StatusTooManyRequests {
+		t.Error("refused when the others are done")
 	}
 }

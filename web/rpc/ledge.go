@@ -50,10 +50,7 @@ func (l ledge) save(is noted) error {
 		err = os.MkdirAll(l.dir, 0o700)
 	}
 	if err == nil {
-		err = maybe.WriteFile(l.file(), data, 0o600)
-	}
-	if err == nil {
-		err = syncDir(l.dir)
+		err = replace(l.dir, func() error { return maybe.WriteFile(l.file(), data, 0o600) })
 	}
 	if err != nil {
 		return fmt.Errorf("rpc: the root of the mutable files is not written down: %w", err)
@@ -68,13 +65,17 @@ func text(c cid.Cid) string {
 	return c.String()
 }
 
-// syncDir makes what was renamed in dir outlive a power cut.
-func syncDir(dir string) error {
+// replace does rename, and makes what it has renamed in dir outlive a power cut. The directory
+// is opened first: when there are too many open files nothing has been renamed yet.
+func replace(dir string, rename func() error) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	if err = rename(); err == nil {
+		err = d.Sync()
+	}
+	return errors.Join(err, d.Close())
 }
 
 // load reads what stands there.

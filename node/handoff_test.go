@@ -44,7 +44,8 @@ func TestPeersWithoutRoomKnowWhoStandsIn(t *testing.T) {
 			w.JoinAs(cfg)
 		}
 		time.Sleep(30 * time.Second)
-		rc := put(t, w.Nodes[1], 1, blocks.PutOptions{Wait: blocks.WaitFull})
+		many := blocks.Layout{Chunk: 256 << 10} // so some peer without room is near one of them
+		rc := put(t, w.Nodes[1], 1, blocks.PutOptions{Wait: blocks.WaitFull, Layout: many})
 		time.Sleep(time.Minute)
 		h, err := w.Nodes[2].Health(t.Context(), rc.Root.String(), false)
 		if err != nil || !h.Good() || h.Min < 3 {

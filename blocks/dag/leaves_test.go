@@ -54,6 +54,14 @@ func (l *line) Get(ctx context.Context, c cid.Cid) (ipld.Node, error) {
 	}
 }
 
+// counts is how many it is asked for now, was asked for at most at one time, and was asked
+// for in all.
+func (l *line) counts() (now, most, asked int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.now, l.most, l.asked
+}
+
 // mixed puts a tree into st whose leaves are raw, dag-pb or empty, at any depth.
 func mixed(t *rapid.T, st *blockstest.Mem, depth int) (ipld.Node, []byte) {
 	if depth == 0 || rapid.IntRange(0, 3).Draw(t, "leaf") == 0 {
@@ -209,8 +217,8 @@ func TestAsManyBlocksAreInHandAsTheWindowHolds(t *testing.T) {
 				t.Fatalf("%d bytes, %v", got.Len(), err)
 			}
 			took[c.most] = time.Since(t0)
-			if l.most > c.most || l.most < c.most*3/4 { // which of those that come at one time are first is not said
-				t.Errorf("window of %d bytes, %d blocks: %d at once, want about %d", c.bytes, c.blocks, l.most, c.most)
+			if _, most, _ := l.counts(); most > c.most || most < c.most*3/4 { // which of those that come at one time are first is not said
+				t.Errorf("window of %d bytes, %d blocks: %d at once, want about %d", c.bytes, c.blocks, most, c.most)
 			}
 		})
 	}
@@ -235,11 +243,12 @@ func TestASlowReaderHasNoMoreThanAWindowFetched(t *testing.T) {
 			}
 			synctest.Wait()
 			time.Sleep(time.Second)
-			if ahead := l.asked - 1 - 42 - n/64; ahead > 33 { // without the root, all parents and what was read
+			_, _, asked := l.counts()
+			if ahead := asked - 1 - 42 - n/64; ahead > 33 { // without the root, all parents and what was read
 				t.Fatalf("%d blocks ahead after %d", ahead, n/64)
 			}
 		}
-		if leaves := l.asked; leaves < 200+32 {
+		if _, _, leaves := l.counts(); leaves < 200+32 {
 			t.Errorf("%d blocks asked for after 200 leaves: the window has not grown", leaves)
 		}
 	})
@@ -265,8 +274,8 @@ func TestRandomReadsAskForLittle(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if l.asked > 1+reads*3 { // two parents and a leaf each
-			t.Errorf("%d blocks for %d reads", l.asked, reads)
+		if _, _, asked := l.counts(); asked > 1+reads*3 { // two parents and a leaf each
+			t.Errorf("%d blocks for %d reads", asked, reads)
 		}
 	})
 }
@@ -284,8 +293,8 @@ func TestASlowLineHasFewBlocksInHand(t *testing.T) {
 		if got, err := io.ReadAll(f); err != nil || !bytes.Equal(got, data) {
 			t.Fatal(len(got), err)
 		}
-		if l.most > 4 {
-			t.Errorf("%d at once", l.most)
+		if _, most, _ := l.counts(); most > 4 {
+			t.Errorf("%d at once", most)
 		}
 	})
 }
@@ -334,15 +343,15 @@ func TestCloseAndSeekEndWhatWasAsked(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if l.now == 0 {
+		if now, _, _ := l.counts(); now == 0 {
 			t.Fatal("nothing is asked for ahead")
 		}
 		if _, err := f.Seek(0, io.SeekEnd); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if l.now != 0 {
-			t.Errorf("%d blocks asked for after a seek", l.now)
+		if now, _, _ := l.counts(); now != 0 {
+			t.Errorf("%d blocks asked for after a seek", now)
 		}
 		if _, err := f.Seek(0, io.SeekStart); err != nil {
 			t.Fatal(err)
@@ -363,8 +372,9 @@ func TestCloseAndSeekEndWhatWasAsked(t *testing.T) {
 			t.Errorf("a read at Close: %v", err)
 		}
 		synctest.Wait()
-		if n := runtime.NumGoroutine(); n > before || l.now != 0 {
-			t.Errorf("%d goroutines more than before, %d blocks asked for", n-before, l.now)
+		now, _, _ := l.counts()
+		if n := runtime.NumGoroutine(); n > before || now != 0 {
+			t.Errorf("%d goroutines more than before, %d blocks asked for", n-before, now)
 		}
 	})
 }

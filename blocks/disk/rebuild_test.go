@@ -100,8 +100,10 @@ func TestTheIndexIsMadeAnewFromTheLog(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer s.Close()
 			carried(t, s, l, want)
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
 			if got := strings.Contains(said.String(), "rebuilt"); got != harmed {
 				t.Errorf("rebuilt: %v, want %v; the log says %q", got, harmed, said.String())
 			}

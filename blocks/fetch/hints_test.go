@@ -163,21 +163,23 @@ func TestWhoStandsInIsAskedAtOnce(t *testing.T) {
 	ps := ranked(20)
 	for _, at := range []int{9, 15} { // among those who are asked anyway, and not
 		for name, named := range map[string]func(peer.AddrInfo) bool{"followed": all, "control": nil} {
-			var asked atomic.Int32
-			lack := func(ctx context.Context) (blocks.Block, error) { asked.Add(1); return lacks(ctx) }
-			peers := says{}
-			for _, p := range ps {
-				peers[p] = lack
-			}
-			for _, p := range ps[:5] {
-				peers[p] = func(ctx context.Context) (blocks.Block, error) { asked.Add(1); return names(ps[at])(ctx) }
-			}
-			peers[ps[at]] = after(0)
-			f := fetch.New("me", new(blockstest.Mem), near(ps[:10]), peers, fetch.Config{Named: named})
-			_, err := f.Get(t.Context(), x.Cid())
-			if n := asked.Load(); named != nil && (err != nil || n != 1) || named == nil && n < 2 {
-				t.Errorf("%s, at %d: %d asked in vain, %v", name, at, n, err)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				var asked atomic.Int32
+				lack := func(ctx context.Context) (blocks.Block, error) { asked.Add(1); return lacks(ctx) }
+				peers := says{}
+				for _, p := range ps {
+					peers[p] = lack
+				}
+				for _, p := range ps[:5] {
+					peers[p] = func(ctx context.Context) (blocks.Block, error) { asked.Add(1); return names(ps[at])(ctx) }
+				}
+				peers[ps[at]] = after(0)
+				f := fetch.New("me", new(blockstest.Mem), near(ps[:10]), peers, fetch.Config{Named: named})
+				_, err := f.Get(t.Context(), x.Cid())
+				if n := asked.Load(); named != nil && (err != nil || n != 1) || named == nil && n < 2 {
+					t.Errorf("%s, at %d: %d asked in vain, %v", name, at, n, err)
+				}
+			})
 		}
 	}
 }

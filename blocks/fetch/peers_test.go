@@ -19,20 +19,28 @@ import (
 // holders have every block; each answers in its own way.
 type holders struct {
 	mem *blockstest.Mem
-	how map[peer.ID]func(context.Context) error
 
 	mu    sync.Mutex
+	how   map[peer.ID]func(context.Context) error
 	asked map[peer.ID]int
 }
 
 func (h *holders) Fetch(ctx context.Context, p peer.ID, c cid.Cid) (blocks.Block, error) {
 	h.mu.Lock()
 	h.asked[p]++
+	how := h.how[p]
 	h.mu.Unlock()
-	if err := h.how[p](ctx); err != nil {
+	if err := how(ctx); err != nil {
 		return blocks.Block{}, err
 	}
 	return h.mem.Get(ctx, c)
+}
+
+// change has p answer as how says from now on.
+func (h *holders) change(p peer.ID, how func(context.Context) error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.how[p] = how
 }
 
 // total is how often any holder was asked; an answer that came too late may still be under way.
@@ -114,7 +122,7 @@ func TestWhoStallsIsAskedLast(t *testing.T) {
 		if d := time.Since(t0); d > 5*time.Second || h.times("a") > 12 {
 			t.Errorf("200 blocks of 10 ms took %v; the one that stalls was asked %d times", d, h.times("a"))
 		}
-		how["a"] = in(10 * time.Millisecond)
+		h.change("a", in(10*time.Millisecond))
 		time.Sleep(2 * time.Minute)
 		stalled := h.times("a")
 		for _, c := range cs[200:] {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,12 +23,16 @@ func TestStalledHoldersCostThreeTimesAtMost(t *testing.T) {
 			const gets = 1000
 			how := map[peer.ID]func(context.Context) error{}
 			var ps near
+			var mu sync.Mutex // two holders may be asked at once
 			r := rand.New(rand.NewPCG(1, 2))
 			for i := range 10 {
 				p := peer.ID(fmt.Sprint(i))
 				ps = append(ps, p)
 				how[p] = func(ctx context.Context) error { // 1 MiB at 50 Mbit/s and two round trips of 40 ms
-					return in(time.Duration(200+r.IntN(100)) * time.Millisecond)(ctx)
+					mu.Lock()
+					took := time.Duration(200+r.IntN(100)) * time.Millisecond
+					mu.Unlock()
+					return in(took)(ctx)
 				}
 				if i%3 == 1 && i/3 < stalled {
 					how[p] = never

@@ -147,10 +147,12 @@ func TestFullAndYoungAreSpared(t *testing.T) {
 func TestLooksAroundAWindowAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld("a", "b", "c")
-		s, l, pin, _ := publisherWith(t, w, 2500, 3, quick)
+		s, l, pin, _ := publisherOf(t, w, 2500, 3, quick, false)
 		if _, err := s.Queue(l, pin).Wait(t.Context(), blocks.WaitFull, nil); err != nil {
 			t.Fatal(err)
 		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		if !slices.Equal(w.covers, []int{1024, 1024, 452}) {
 			t.Errorf("looked around for %v", w.covers)
 		}

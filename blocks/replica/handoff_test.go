@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -80,8 +81,8 @@ type reading struct {
 	*mesh
 	width    int
 	pointers bool // it hears of who stands in
-	asks     int
-	lookups  int
+	asks     atomic.Int64
+	lookups  atomic.Int64
 }
 
 func (r *reading) Closest(ctx context.Context, h mh.Multihash, n int) ([]peer.ID, bool, error) {
@@ -89,12 +90,12 @@ func (r *reading) Closest(ctx context.Context, h mh.Multihash, n int) ([]peer.ID
 }
 
 func (r *reading) Afresh(ctx context.Context, h mh.Multihash, n int) ([]peer.ID, error) {
-	r.lookups++
+	r.lookups.Add(1)
 	return r.nearest(h, n), nil
 }
 
 func (r *reading) Fetch(ctx context.Context, p peer.ID, c cid.Cid) (blocks.Block, error) {
-	r.asks++
+	r.asks.Add(1)
 	b, err := r.mem[p].Get(ctx, c)
 	if !blocks.IsNotFound(err) {
 		return b, err
@@ -121,7 +122,7 @@ func (m *mesh) figures(t *testing.T, bs []blocks.Block, width int, pointers bool
 			good++
 		}
 	}
-	return good, float64(r.asks) / float64(len(bs)), float64(r.lookups) / float64(len(bs))
+	return good, float64(r.asks.Load()) / float64(len(bs)), float64(r.lookups.Load()) / float64(len(bs))
 }
 
 // moved is how many blocks were sent to anybody so far.

@@ -16,11 +16,13 @@ func TestJobsSayWhatIsShortAndWhy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld("a", "b", "c")
 		w.take["a"] = func(context.Context) error { return &wire.Refusal{Code: wire.Full, Reason: "full"} }
+		w.ready = make(chan struct{}) // so the first round does not come before the test
 		s, l, pin, _ := publisher(t, w, 5, 3)
 		if all, err := s.Jobs(t.Context()); err != nil || len(all) != 1 || all[0].Active || all[0].Progress.Copies[0] != 5 {
 			t.Fatalf("before: %+v, %v", all, err)
 		}
 		j := s.Queue(l, pin)
+		close(w.ready)
 		time.Sleep(time.Second)
 		if all, _ := s.Jobs(t.Context()); len(all) != 1 || !all[0].Active || all[0].Progress.Copies[2] != 5 {
 			t.Errorf("under way: %+v", all)

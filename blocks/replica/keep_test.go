@@ -368,7 +368,9 @@ func TestSurplusIsLetGoWhenItIsProvedElsewhere(t *testing.T) {
 			}
 			time.Sleep(10 * time.Minute)
 			least, all := w.copies(bs)
+			w.mu.Lock()
 			t.Logf("%s: %d copies, at least %d each; %d challenges", c.name, all, least, w.proofs)
+			w.mu.Unlock()
 			if least < 3 || (all == 150) != c.gone || !c.gone && all != 200 {
 				t.Errorf("%s: %d copies, at least %d each", c.name, all, least)
 			}
@@ -436,10 +438,7 @@ func TestYoungPeersAreGivenLater(t *testing.T) {
 		w := newSwarm(t, 12, cfg)
 		bs, _ := w.put(100, 100, 5)
 		w.settled()
-		m := w.join("young")
-		w.mu.Lock()
-		m.young = true
-		w.mu.Unlock()
+		m := w.joinAs("young", true)
 		time.Sleep(30 * time.Second)
 		if n := m.mem.Count(); n != 0 {
 			t.Errorf("%d blocks while it is young", n)

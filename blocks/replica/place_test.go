@@ -372,10 +372,12 @@ func TestWindowIsTheBrake(t *testing.T) {
 func TestBlocksGoInBatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld("a", "b", "c")
-		s, l, pin, _ := publisherWith(t, w, 1000, 3, replica.Config{PutIdle: 10 * time.Second, Every: time.Minute})
+		s, l, pin, _ := publisherOf(t, w, 1000, 3, replica.Config{PutIdle: 10 * time.Second, Every: time.Minute}, false)
 		if p, err := s.Queue(l, pin).Wait(t.Context(), blocks.WaitFull, nil); err != nil || p.Copies[3] != 1000 {
 			t.Fatalf("%+v, %v", p, err)
 		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		if w.offers > 3*(1000/128+1) {
 			t.Errorf("%d offers for 1,000 blocks on 3 holders", w.offers)
 		}
@@ -414,7 +416,9 @@ func TestLiarIsNotCounted(t *testing.T) {
 		if err := w.have["a"].Delete(t.Context(), bs[0].Hash()); err != nil {
 			t.Fatal(err)
 		}
+		w.mu.Lock()
 		w.liar = "a"
+		w.mu.Unlock()
 		stranger := replica.New("z", new(blockstest.Mem), new(blockstest.Mem), w, w, replica.Config{})
 		for name, asker := range map[string]*replica.Set{"publisher": s, "stranger": stranger} {
 			h, err := asker.Health(t.Context(), l.Root, []replica.Sized{{CID: bs[0].Cid(), Size: 100}}, w.have["b"])

@@ -65,9 +65,9 @@ func TestProgressOfALargePutCostsWhatASmallOneDoes(t *testing.T) {
 			j.ack(h, "a")
 		}
 		best := time.Hour
-		for range 5 {
+		for range 20 { // the best of few may be one that had to wait for the processor
 			began := time.Now()
-			for range 20 {
+			for range 5 {
 				look(j)
 			}
 			best = min(best, time.Since(began))
@@ -82,7 +82,7 @@ func TestProgressOfALargePutCostsWhatASmallOneDoes(t *testing.T) {
 		"control":  {func(j *Job) { j.lacking(blocks.WaitQuorum) }, false},
 	} {
 		small, large := cost(100, tt.look), cost(50_000, tt.look)
-		t.Logf("%s: %s for 20 looks at a put of 100 blocks, %s at one of 50,000", name, small, large)
+		t.Logf("%s: %s for 5 looks at a put of 100 blocks, %s at one of 50,000", name, small, large)
 		if (large < 10*small) != tt.same {
 			t.Errorf("%s: %s and %s", name, small, large)
 		}

@@ -78,19 +78,22 @@ func newSwarm(t testing.TB, n int, cfg replica.Config) *swarm {
 }
 
 // join adds a peer, or starts one anew with what it had.
-func (w *swarm) join(id peer.ID) *member {
-	m := &member{w: w, id: id, key: keyspace.OfPeer(id), mem: new(blockstest.Mem), changed: make(chan struct{}, 1)}
+func (w *swarm) join(id peer.ID) *member { return w.joinAs(id, false) }
+
+// joinAs is join of one that is young, or not.
+func (w *swarm) joinAs(id peer.ID, young bool) *member {
+	m := &member{w: w, id: id, key: keyspace.OfPeer(id), mem: new(blockstest.Mem), changed: make(chan struct{}, 1), young: young}
 	w.mu.Lock()
 	if old := w.nodes[id]; old != nil {
 		m.mem = old.mem
 	} else {
 		w.order = append(w.order, id)
 	}
-	w.nodes[id] = m
-	w.mu.Unlock()
 	cfg := w.cfg
 	cfg.Rand = rand.New(rand.NewPCG(uint64(len(w.order)), 7))
-	m.set = replica.New(id, m.mem, m.mem, m, m, cfg)
+	m.set = replica.New(id, m.mem, m.mem, m, m, cfg) // before anybody finds it
+	w.nodes[id] = m
+	w.mu.Unlock()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = m.set.Run(ctx) }()
@@ -241,7 +244,10 @@ func (m *member) Flagged(p peer.ID) (full, young bool) {
 func (m *member) Cover(context.Context, []mh.Multihash) error { return nil }
 
 func (m *member) Closest(ctx context.Context, h mh.Multihash, n int) ([]peer.ID, bool, error) {
-	ids, alive, err := m.Seats(ctx, h, len(m.w.order))
+	m.w.mu.Lock()
+	everybody := len(m.w.order)
+	m.w.mu.Unlock()
+	ids, alive, err := m.Seats(ctx, h, everybody)
 	var out []peer.ID
 	for i, p := range ids {
 		if alive[i] && len(out) < n {

@@ -132,8 +132,9 @@ func TestHostileAnswerersAreErrorsInTime(t *testing.T) {
 				if d := time.Since(t0); d > longest+2*time.Second {
 					t.Errorf("took %v", d)
 				}
-				if o := c.cfg.Conduct.m[p]; o == nil && tt.offences > 0 || o != nil && o.count != tt.offences {
-					t.Errorf("offences %+v, want %d", o, tt.offences)
+				synctest.Wait()
+				if n := offences(c.cfg.Conduct, p); n != tt.offences {
+					t.Errorf("%d offences, want %d", n, tt.offences)
 				}
 				if n := streamsOf(c.host, SyncProtocol); n != 0 {
 					t.Errorf("%d streams left", n)

@@ -159,11 +159,6 @@ func TestDoctorSeesWhatIsThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	away, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = away.Close()
 	const id = "/p2p/12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA"
 	multi := func(l net.Listener) string {
 		_, port, _ := net.SplitHostPort(l.Addr().String())
@@ -172,7 +167,7 @@ func TestDoctorSeesWhatIsThere(t *testing.T) {
 	cfg := node.DefaultConfig()
 	cfg.Network.Listen = []string{multi(l), "/ip4/127.0.0.1/tcp/0"}
 	cfg.API.Listen, cfg.Gateway.Listen = l.Addr().String(), "127.0.0.1:0"
-	cfg.Network.Bootstrap = []string{multi(l) + id, multi(away) + id, "/ip4/127.0.0.1/udp/1/quic-v1" + id}
+	cfg.Network.Bootstrap = []string{multi(l) + id, "/ip4/127.0.0.1/tcp/1" + id, "/ip4/127.0.0.1/udp/1/quic-v1" + id}
 	if f := p.examine(t.Context(), home); f.exists || f.freeErr != nil || f.free == 0 || f.holder != 0 {
 		t.Errorf("before there is a home: %+v", f)
 	}

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,6 +30,9 @@ func TestMain(m *testing.M) {
 
 // TestManual runs the scripts: each is a page of the manual with its claims.
 func TestManual(t *testing.T) {
+	// One picker for all that run at a time, below the ports of testnets: no two get the same.
+	var mu sync.Mutex
+	k := &picker{next: lowPort/2 + rand.IntN(lowPort/2-1000)}
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -45,7 +49,8 @@ func TestManual(t *testing.T) {
 				env.Setenv(name, filepath.Join(env.WorkDir, "xdg", name))
 			}
 			env.Setenv("CAIRN_TESTNET_DIR", filepath.Join(env.WorkDir, "testnets"))
-			k := newPicker(rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())))
+			mu.Lock()
+			defer mu.Unlock()
 			for i := range 6 {
 				port, err := k.pick()
 				if err != nil {

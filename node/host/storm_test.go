@@ -81,7 +81,7 @@ func friend(t *testing.T, h lhost.Host) network.Stream {
 
 func stream(t *testing.T, from, to lhost.Host) network.Stream {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	if err := from.Connect(ctx, peer.AddrInfo{ID: to.ID(), Addrs: to.Addrs()}); err != nil {
 		t.Fatal(err)
@@ -97,7 +97,7 @@ func stream(t *testing.T, from, to lhost.Host) network.Stream {
 // said has a word answered on s.
 func said(t *testing.T, s network.Stream) {
 	t.Helper()
-	_ = s.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = s.SetDeadline(time.Now().Add(20 * time.Second))
 	var b [4]byte
 	if _, err := s.Write([]byte("word")); err != nil {
 		t.Error(err)
@@ -158,7 +158,7 @@ func TestAStormOfConnectionsCostsNobodyAStream(t *testing.T) {
 			if grown > 150<<20 {
 				t.Errorf("the storm took %d bytes", grown)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
 			out := listener(t) // the peer can still reach others
 			if err := h.Connect(ctx, peer.AddrInfo{ID: out.ID(), Addrs: out.Addrs()}); err != nil {

@@ -3,6 +3,7 @@ package host_test
 import (
 	"context"
 	"crypto/rand"
+	mrand "math/rand/v2"
 	"strconv"
 	"testing"
 	"time"
@@ -18,21 +19,25 @@ import (
 // One port is called in every way that a browser or a peer has.
 func TestOnePortIsCalledInEveryWay(t *testing.T) {
 	const ip = "/ip4/127.0.0.1"
-	h := at(t, ip+"/tcp/0")
-	port, err := h.Addrs()[0].ValueForProtocol(ma.P_TCP)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := h.Close(); err != nil {
-		t.Fatal(err)
-	}
 	want := map[int]string{ma.P_TCP: "", ma.P_WS: "", ma.P_QUIC_V1: "", ma.P_WEBTRANSPORT: "", ma.P_WEBRTC_DIRECT: ""}
-	h = at(t, ip+"/tcp/"+port, ip+"/tcp/"+port+"/ws", ip+"/udp/"+port+"/quic-v1",
-		ip+"/udp/"+port+"/quic-v1/webtransport", ip+"/udp/"+port+"/webrtc-direct")
+	var h lhost.Host
+	first := 20_000 + mrand.IntN(10_000) // below those that systems give out
+	for port := first; h == nil; port++ {
+		var err error
+		p := strconv.Itoa(port)
+		h, err = at(t, ip+"/tcp/"+p, ip+"/tcp/"+p+"/ws", ip+"/udp/"+p+"/quic-v1",
+			ip+"/udp/"+p+"/quic-v1/webtransport", ip+"/udp/"+p+"/webrtc-direct")
+		if err != nil && port == first+100 {
+			t.Fatal(err)
+		}
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	for _, a := range h.Addrs() {
-		caller := at(t)
+		caller, err := at(t)
+		if err != nil {
+			t.Fatal(err)
+		}
 		if err := caller.Connect(ctx, peer.AddrInfo{ID: h.ID(), Addrs: []ma.Multiaddr{a}}); err != nil {
 			t.Errorf("%s: %v", a, err)
 			continue
@@ -53,8 +58,8 @@ func TestOnePortIsCalledInEveryWay(t *testing.T) {
 	}
 }
 
-// at is a host that listens on addrs, or only calls.
-func at(t *testing.T, addrs ...string) lhost.Host {
+// at is a host that listens on addrs, which somebody may have, or only calls.
+func at(t *testing.T, addrs ...string) (lhost.Host, error) {
 	t.Helper()
 	key, _, err := crypto.GenerateEd25519Key(rand.Reader)
 	if err != nil {
@@ -62,8 +67,8 @@ func at(t *testing.T, addrs ...string) lhost.Host {
 	}
 	h, err := host.New(host.Config{Key: key, Listen: addrs, Private: true})
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	t.Cleanup(func() { _ = h.Close() })
-	return h
+	return h, nil
 }

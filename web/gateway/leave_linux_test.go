@@ -83,7 +83,7 @@ func TestAnAbandonedDownloadLeavesNoGoroutine(t *testing.T) {
 			abandon(t, srv.URL+"/ipfs/"+root.Cid().String()+form, 50)
 			srv.Client().CloseIdleConnections()
 			left := 0
-			for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+			for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 				if left = runtime.NumGoroutine() - before; left <= 0 {
 					break
 				}

@@ -117,9 +117,9 @@ func TestADirectoryIsListedPageByPage(t *testing.T) {
 // what one page costs does not grow with its directory, of 100,000 entries, or of a
 // million where CAIRN_BENCH is set.
 func TestAPageOfAHugeDirectoryIsCheap(t *testing.T) {
-	n := 100_000
+	n, soon := 100_000, 5*time.Second // beside other tests and under the race detector
 	if os.Getenv("CAIRN_BENCH") != "" {
-		n = 1_000_000
+		n, soon = 1_000_000, time.Second
 	}
 	bs := service(t, nil)
 	root := wide(t, bs, n)
@@ -145,7 +145,7 @@ func TestAPageOfAHugeDirectoryIsCheap(t *testing.T) {
 	}
 	runtime.ReadMemStats(&now)
 	took, grown := time.Since(begin), now.TotalAlloc-before.TotalAlloc
-	if first > time.Second || grown > 32<<20 || len(entry.FindAll(rest, -1)) != 1000 {
+	if first > soon || grown > 32<<20 || len(entry.FindAll(rest, -1)) != 1000 {
 		t.Errorf("first byte after %s, %d MiB allocated, %d entries", first, grown>>20, len(entry.FindAll(rest, -1)))
 	}
 	t.Logf("FIGURE a page of %d entries: first byte after %d ms, whole after %d ms, %d KiB, %d MiB allocated in all", n, first.Milliseconds(), took.Milliseconds(), len(rest)>>10, grown>>20)

@@ -60,10 +60,10 @@ func plant(t *testing.T, p *peer, text string) string {
 	return b.Cid().String()
 }
 
-// until asks for a request until it is in that state, for 5 s at most.
+// until asks for a request until it is in that state, for 20 s at most.
 func until(t *testing.T, do func(method, path, body string, into any) int, id, state string) (st rpc.PinStatus) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		if do("GET", "/pins/"+id, "", &st); st.Status == state {
 			return st
 		}

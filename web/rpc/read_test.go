@@ -56,18 +56,18 @@ func TestWhatFailsInItsMiddleBreaksOff(t *testing.T) {
 	for _, r := range lines[rpc.Ref](t, body) {
 		leaf = r.Ref // the last
 	}
-	p.hurt = func(c cid.Cid) error {
+	p.hurts(func(c cid.Cid) error {
 		if c.String() == leaf {
 			return errors.New("this block hurts")
 		}
 		return nil
-	}
+	})
 	for _, path := range []string{"cat?arg=" + root + "/sub/big", "get?arg=" + root, "dag/export?arg=" + root} {
 		if res, body := ask(path); res.StatusCode == 200 && !strings.HasPrefix(body, "broken off") {
 			t.Errorf("%s: %d and %d bytes end cleanly", path, res.StatusCode, len(body))
 		}
 	}
-	p.hurt = func(cid.Cid) error { return errors.New("this block hurts") }
+	p.hurts(func(cid.Cid) error { return errors.New("this block hurts") })
 	res, body := ask("cat?arg=" + root + "/a")
 	if e := lines[rpc.Error](t, body); res.StatusCode != 500 || !strings.Contains(e[0].Message, "hurts") || e[0].Type != "error" {
 		t.Errorf("before the first byte: %d %s", res.StatusCode, body)

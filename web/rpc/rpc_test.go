@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -41,7 +42,7 @@ type peer struct {
 	api.Node // what no test calls
 	bs       blockservice.BlockService
 	dag      ipld.DAGService
-	hurt     func(cid.Cid) error // asked before a block is read; nil: all is well
+	hurt     atomic.Pointer[func(cid.Cid) error] // asked before a block is read; nil: all is well
 
 	mu      sync.Mutex
 	pins    map[cid.Cid]blocks.Pin
@@ -54,8 +55,8 @@ type patient struct {
 }
 
 func (s patient) Get(ctx context.Context, c cid.Cid) (block.Block, error) {
-	if s.p.hurt != nil {
-		if err := s.p.hurt(c); err != nil {
+	if hurt := s.p.hurt.Load(); hurt != nil {
+		if err := (*hurt)(c); err != nil {
 			return nil, err
 		}
 	}
@@ -68,6 +69,9 @@ func newPeer() *peer {
 	p.dag = merkledag.NewDAGService(p.bs)
 	return p
 }
+
+// hurts has f asked from now on before a block is read.
+func (p *peer) hurts(f func(cid.Cid) error) { p.hurt.Store(&f) }
 
 func (p *peer) touch() {
 	p.mu.Lock()

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/web/api"
@@ -21,9 +20,9 @@ import (
 
 type psaCall func(method, path, body string, into any) int
 
-// run is one run of a pinning service of p whose requests stand in dir; begin starts its
-// workers and stop ends it.
-func oneRun(t *testing.T, p *peer, dir string) (do psaCall, begin, stop func()) {
+// oneRun is one run of a pinning service of p whose requests stand in dir; begin starts its
+// workers and stop ends it, calls then and waits for them.
+func oneRun(t *testing.T, p *peer, dir string) (do psaCall, begin func(), stop func(then ...func())) {
 	t.Helper()
 	s := rpc.New(p, rpc.Config{Dir: dir, Work: 1})
 	srv := httptest.NewServer(api.New(p, api.Config{Token: token, Mounts: []api.Mount{{Prefix: rpc.PSAPrefix, Serve: s.PSA(),
@@ -33,12 +32,15 @@ func oneRun(t *testing.T, p *peer, dir string) (do psaCall, begin, stop func()) 
 	done := make(chan error, 1)
 	begin = func() { go func() { done <- s.Run(ctx) }() }
 	ended := false
-	stop = func() {
+	stop = func(then ...func()) {
 		if ended {
 			return
 		}
 		ended = true
 		cancel()
+		for _, f := range then {
+			f()
+		}
 		srv.Close()
 		if err := <-done; err != nil {
 			t.Error(err)
@@ -70,13 +72,13 @@ func TestRequestsOutliveThePeer(t *testing.T) {
 			stuck, waits := plant(t, p, "stuck"), plant(t, p, "waits")
 			fails := blocks.New(cid.Raw, []byte("nowhere")).Cid().String()
 			held := make(chan struct{})
-			p.hurt = func(c cid.Cid) error {
+			p.hurts(func(c cid.Cid) error {
 				if c.String() == stuck {
 					<-held
 					return errors.New("the peer stops")
 				}
 				return nil
-			}
+			})
 			do, begin, stop := oneRun(t, p, dir)
 			begin()
 			post := func(id, more string) {
@@ -93,9 +95,8 @@ func TestRequestsOutliveThePeer(t *testing.T) {
 			post(waits, `,"name":"last"`)
 			var before rpc.PinStatus
 			do("GET", "/pins/"+met, "", &before)
-			time.AfterFunc(100*time.Millisecond, func() { close(held) })
-			stop()
-			p.hurt = nil
+			stop(func() { close(held) })
+			p.hurt.Store(nil)
 
 			do, begin, stop = oneRun(t, p, dir)
 			defer func() { begin(); stop() }()

@@ -78,7 +78,7 @@ func (p *chatty) Listeners(topic string) []string { return []string{"who listens
 
 func TestATopicIsHeardAsLongAsItsRequestLasts(t *testing.T) {
 	p := &chatty{peer: newPeer(), ears: map[string][]chan rpc.Message{}}
-	s := rpc.New(p, rpc.Config{Idle: 200 * time.Millisecond}) // silence is no fault of a topic
+	s := rpc.New(p, rpc.Config{Idle: time.Second}) // silence is no fault of a topic
 	srv := httptest.NewServer(api.New(p, api.Config{Token: token, Mounts: []api.Mount{{Prefix: rpc.Prefix, Serve: s.RPC(),
 		Fail: func(w http.ResponseWriter, status int, _, d string) { rpc.Fail(w, status, d) }}}}))
 	t.Cleanup(srv.Close)
@@ -96,7 +96,7 @@ func TestATopicIsHeardAsLongAsItsRequestLasts(t *testing.T) {
 		t.Fatal(err, res)
 	}
 	defer res.Body.Close()
-	time.Sleep(500 * time.Millisecond)
+	time.Sleep(2500 * time.Millisecond)
 	if res, body := ask(t, srv, "pubsub/ls"); res.StatusCode != 200 || body != `{"Strings":["`+name+`"]}`+"\n" {
 		t.Errorf("ls: %d %s", res.StatusCode, body)
 	}
@@ -118,7 +118,7 @@ func TestATopicIsHeardAsLongAsItsRequestLasts(t *testing.T) {
 		t.Errorf("peers: %s", body)
 	}
 	cancel()
-	for end := time.Now().Add(5 * time.Second); len(p.Heard()) > 0; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); len(p.Heard()) > 0; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("it listens though the client has left")
 		}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cairn-network/cairn/blocks"
@@ -181,19 +182,18 @@ func TestWhatCannotBeCompressedIsSaid(t *testing.T) {
 		t.Errorf("a directory: %d %q %v", res.StatusCode, body, res.Header)
 	}
 	for most := range 8 { // blocks that can be read
-		reads, hurt := 0, false
-		p.hurt = func(c cid.Cid) error {
-			if reads++; reads > most {
-				hurt = true
+		var reads atomic.Int64
+		p.hurts(func(cid.Cid) error {
+			if reads.Add(1) > int64(most) {
 				return errors.New("this block hurts")
 			}
 			return nil
-		}
-		if res, body := ask("get?compress=true&arg=" + root + "/a"); hurt && (res.StatusCode != 500 || !strings.Contains(body, "hurts")) {
+		})
+		if res, body := ask("get?compress=true&arg=" + root + "/a"); reads.Load() > int64(most) && (res.StatusCode != 500 || !strings.Contains(body, "hurts")) {
 			t.Errorf("after %d blocks: %d %q", most, res.StatusCode, body)
 		}
 	}
-	p.hurt = nil
+	p.hurt.Store(nil)
 	_, body = ask("get?compress=true&arg=" + root + "/a")
 	in, err := gzip.NewReader(strings.NewReader(body))
 	if err != nil {

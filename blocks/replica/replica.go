@@ -12,6 +12,7 @@
 //	elect.go   examine: am I the one? → who lacks it? → a task, now or later
 //	plan.go    who owes what to whom: pure
 //	queue.go   tasks: fewest copies first → not too fast → give
+//	rights.go  what is given is held under every lease that stands for it
 //	brake.go   what waits while it is likely this peer that is cut off
 //	surplus.go what closer peers hold now: kept a while → do they prove it? → let go
 //	sync.go    with each neighbour: what do both hold? → audit → give, fetch

@@ -52,11 +52,15 @@ func (s *Set) Offer(ctx context.Context, from peer.ID, l blocks.Lease, items []w
 			continue
 		}
 		size := int64(it.Size)
+		whole := s.store.View(ctx, it.Hash, func(data []byte) error {
+			size = int64(len(data)) // whatever is said of it
+			return nil
+		}) == nil
 		more, err := s.needs(ctx, l, it.Hash, size)
 		if err != nil {
 			return nil, err
 		}
-		if err := s.store.View(ctx, it.Hash, func([]byte) error { return nil }); err != nil { // what is rotten is wanted again
+		if !whole { // what is rotten is wanted again
 			switch out[i] = s.room(l, wanted.plus(more)); {
 			case out[i] != 0:
 			case !it.Urgent && s.cools(it.Hash):

@@ -157,8 +157,11 @@ func (s *Set) choose(ctx context.Context, want int64, above map[peer.ID]int64) (
 			continue
 		}
 		o, _, _, err := s.glance(ctx, held.Hash, l)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		if err != nil {
-			return nil, ctx.Err() // another time
+			continue // another time
 		}
 		all = append(all, &spared{hash: slices.Clone(held.Hash), leases: held.Leases, owed: o, size: int64(size), proved: map[peer.ID]bool{}})
 		if len(all) == lookedAt {

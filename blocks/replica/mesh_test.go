@@ -29,6 +29,7 @@ type mesh struct {
 
 	ready chan struct{}
 	zone  map[peer.ID][]peer.ID // whom it has met, where that is not everybody; set before it runs
+	dark  mh.Multihash          // its neighbourhood cannot be looked at; set before it runs
 	flags bool                  // who has no room is known to have none; set before it runs
 
 	sort sync.Once
@@ -168,6 +169,9 @@ func (e *end) Closest(_ context.Context, h mh.Multihash, n int) ([]peer.ID, bool
 }
 
 func (e *end) Seats(ctx context.Context, h mh.Multihash, n int) ([]peer.ID, []bool, error) {
+	if string(h) == string(e.dark) {
+		return nil, nil, errors.New("no answer")
+	}
 	ids, _, err := e.Closest(ctx, h, n)
 	return ids, slices.Repeat([]bool{true}, len(ids)), err
 }

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 
 	"github.com/cairn-network/cairn/blocks"
+	"github.com/cairn-network/cairn/blocks/fetch"
+	"github.com/cairn-network/cairn/blocks/wire"
 	"github.com/cairn-network/cairn/dht"
 	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -41,3 +43,16 @@ func (m *Meeting) Greet(ctx context.Context) { m.m.greet(ctx) }
 
 // NetsMatter reports whether Config has holders chosen by their nets too.
 func NetsMatter(c Config) bool { return c.places(new(dht.Router)) != nil }
+
+// Mending is what reads are mended with.
+type Mending interface {
+	Closest(ctx context.Context, h mh.Multihash, n int) (ids []peer.ID, exact bool, err error)
+	Leases(ctx context.Context, p peer.ID, h mh.Multihash) ([]blocks.Lease, error)
+	Offer(ctx context.Context, p peer.ID, l blocks.Lease, why wire.Reason, items []wire.Item, from wire.Lender, tell func(i int, a wire.Ack)) error
+}
+
+// MendOne brings a block that was read to those that lacked it.
+func MendOne(ctx context.Context, with Mending, f fetch.Found) error {
+	m := &mender{holders: with, peers: with, log: slog.New(slog.DiscardHandler)}
+	return m.one(ctx, f)
+}

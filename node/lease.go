@@ -278,7 +278,7 @@ func (n *Node) renewDue(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if pin.Lease == (blocks.LeaseID{}) || pin.Pending {
+		if pin.Lease == (blocks.LeaseID{}) {
 			continue
 		}
 		l, ok, err := n.ledger.Lease(ctx, pin.Lease)

@@ -82,6 +82,35 @@ func TestALeaseIsRenewedWhileItsPublisherLives(t *testing.T) {
 	}
 }
 
+// A put that never gets all of its copies, because a holder has no room, stays queued; its lease
+// is renewed all the same, and what it did place stays.
+func TestALeaseIsRenewedThoughItsPutIsShort(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIP: the race detector makes minutes of it; make test runs it")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		cfg := nodetest.Config()
+		cfg.Replica.R, cfg.Replica.Expires = 3, node.Duration(4*time.Minute)
+		w := nodetest.Growing(t, 3, 1, cfg)
+		tight := cfg
+		tight.Store.Quota = 1
+		w.JoinAs(tight)
+		time.Sleep(time.Minute)
+		rc := put(t, w.Nodes[0], 1, blocks.PutOptions{Wait: blocks.WaitLocal})
+		time.Sleep(time.Minute)
+		if pin, ok, err := w.Mem[0].Pinned(t.Context(), rc.Root); err != nil || !ok || !pin.Pending || len(states(t, w, 0, rc.Root)) != 2 {
+			t.Fatalf("%+v, %d copies, %v: this test shows nothing", pin, len(states(t, w, 0, rc.Root)), err)
+		}
+		time.Sleep(5 * time.Minute)
+		now := time.Now()
+		for _, l := range states(t, w, 0, rc.Root) {
+			if err := l.Valid(now); err != nil {
+				t.Errorf("number %d: %v", l.Seq, err)
+			}
+		}
+	})
+}
+
 // A lease that is withdrawn is over at its holders, at once or at their next look; what
 // it held can be collected there, and not before; an old lease brings nothing back.
 func TestWhatIsWithdrawnMayBeForgotten(t *testing.T) {

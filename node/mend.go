@@ -18,7 +18,7 @@ import (
 // What a get finds missing at a holder it brings there, under the lease that it learns from who
 // gave it:
 //
-//	found at one, lacked by others → queue → leases of who gave it → who of them should hold it? → offer
+//	found at one, lacked by others → queue → leases of who gave it → who of them should hold it? → offer under each
 //
 // Nobody relies on it: what does not fit into the queue is left to the holders' own rounds. What
 // has no standing lease is nobody's to keep, so that reading spreads nothing.
@@ -84,10 +84,16 @@ func (m *mender) one(ctx context.Context, f fetch.Found) error {
 		return err
 	}
 	ls = slices.DeleteFunc(ls, func(l blocks.Lease) bool { return l.Valid(time.Now()) != nil })
-	l, ok := blocks.Governing(blocks.Standing(ls, time.Now()))
-	if !ok {
-		return nil // merely read there too
+	var errs []error // where none stands it is merely read there too
+	for _, l := range blocks.Standing(ls, time.Now()) {
+		errs = append(errs, m.under(ctx, l, f))
 	}
+	return errors.Join(errs...)
+}
+
+// under is one under one of the leases that stand for the block: with the first come its bytes.
+func (m *mender) under(ctx context.Context, l blocks.Lease, f fetch.Found) error {
+	h := f.Block.Hash()
 	near, exact, err := m.holders.Closest(ctx, h, l.R+1)
 	if err != nil || !exact {
 		return err

@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"slices"
 	"testing"
@@ -10,8 +11,13 @@ import (
 
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/blocks/blockstest"
+	"github.com/cairn-network/cairn/blocks/fetch"
+	"github.com/cairn-network/cairn/blocks/wire"
 	"github.com/cairn-network/cairn/node"
 	"github.com/cairn-network/cairn/node/nodetest"
+	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/peer"
+	mh "github.com/multiformats/go-multihash"
 )
 
 // copiesAfterReading puts files, loses each at all of its holders but one and lets the others
@@ -82,5 +88,44 @@ func TestAGetMendsWhatItFindsMissing(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// given is a network of holders of which it is noted under which leases each is brought a block.
+type given struct {
+	holders []peer.ID
+	leases  []blocks.Lease
+	to      map[peer.ID][]blocks.LeaseID
+}
+
+func (g *given) Closest(context.Context, mh.Multihash, int) ([]peer.ID, bool, error) {
+	return slices.Clone(g.holders), true, nil
+}
+
+func (g *given) Leases(context.Context, peer.ID, mh.Multihash) ([]blocks.Lease, error) {
+	return slices.Clone(g.leases), nil
+}
+
+func (g *given) Offer(_ context.Context, p peer.ID, l blocks.Lease, _ wire.Reason, items []wire.Item, _ wire.Lender, tell func(int, wire.Ack)) error {
+	g.to[p] = append(g.to[p], l.ID())
+	for i := range items {
+		tell(i, wire.Ack{Status: wire.Have})
+	}
+	return nil
+}
+
+// What is brought to a holder that lacked it is held there for everybody who has placed it and
+// whose lease stands.
+func TestAGetMendsForAllWhoHavePlacedABlock(t *testing.T) {
+	b, now := blocks.New(cid.Raw, blockstest.Random(1, 1000)), time.Now()
+	over := blockstest.Lease(3, 1, b.Cid(), now)
+	over.State = blocks.LeaseRevoked
+	over = blockstest.Must(blocks.Grant(blockstest.Key(3), over))
+	g := &given{holders: []peer.ID{"has", "lacks"}, leases: []blocks.Lease{blockstest.Lease(1, 1, b.Cid(), now), blockstest.Lease(2, 1, b.Cid(), now), over}, to: map[peer.ID][]blocks.LeaseID{}}
+	if err := node.MendOne(t.Context(), g, fetch.Found{Block: b, From: "has", Lack: []peer.ID{"lacks", "far"}}); err != nil {
+		t.Fatal(err)
+	}
+	if len(g.to) != 1 || !slices.Equal(g.to["lacks"], []blocks.LeaseID{g.leases[0].ID(), g.leases[1].ID()}) {
+		t.Errorf("brought under %v", g.to)
 	}
 }

@@ -53,11 +53,15 @@ func (s *Set) Offer(ctx context.Context, from peer.ID, l blocks.Lease, items []w
 			continue
 		}
 		size := int64(it.Size)
+		whole := s.store.View(ctx, it.Hash, func(data []byte) error {
+			size = int64(len(data)) // whatever is said of it
+			return nil
+		}) == nil
 		more, err := s.needs(ctx, l, it.Hash, size)
 		if err != nil {
 			return nil, err
 		}
-		if err := s.store.View(ctx, it.Hash, func([]byte) error { return nil }); err != nil { // what is rotten is wanted again
+		if !whole { // what is rotten is wanted again
 			switch out[i] = s.room(l, net, wanted.plus(more)); {
 			case out[i] != 0:
 			case !it.Urgent && s.cools(it.Hash):
@@ -96,6 +100,9 @@ func (s *Set) word(ctx context.Context, l blocks.Lease) (blocks.Lease, wire.Stat
 // near answers 0 when this peer is near enough to h to keep it, and whether it is one of its
 // holders.
 func (s *Set) near(ctx context.Context, l blocks.Lease, h mh.Multihash) (no wire.Status, seated bool) {
+	if s.tooFar(h, l.R) {
+		return wire.NotResponsible, false
+	}
 	near, open, err := s.closest(ctx, h, l.Publisher, l.R)
 	if err != nil {
 		return wire.Failed, false
@@ -103,13 +110,17 @@ func (s *Set) near(ctx context.Context, l blocks.Lease, h mh.Multihash) (no wire
 	switch i := slices.Index(near, s.self); {
 	case i >= 0:
 		return 0, i < l.R
-	case s.cfg.Places == nil || !slices.Contains(s.cfg.Places.Nearby(h, keyspace.Outward), s.self):
-		return wire.NotResponsible, false // too far to be looked at, so that a stranger's offer has nobody dialled
 	case !slices.Contains(s.spreadLive(ctx, h, l.Publisher, near, open, l.R), s.self):
 		return wire.NotResponsible, false
 	default:
 		return 0, true
 	}
+}
+
+// tooFar reports whether this peer is too far from h to be one of those that are looked at for
+// it, as far as is known here: so a stranger who names any keys has nobody asked or dialled.
+func (s *Set) tooFar(h mh.Multihash, r int) bool {
+	return s.cfg.Places != nil && !slices.Contains(s.cfg.Places.Nearby(h, max(keyspace.Outward, 4*r+1)), s.self)
 }
 
 // Keep implements wire.Keeper: the blocks first, then why they are kept.

@@ -18,6 +18,9 @@ type coming struct {
 	here chan struct{}
 }
 
+// maxComing bounds the blocks that are known to come: of what is beyond it some may be sent twice.
+const maxComing = 1 << 14
+
 // expects notes that from brings those of items that out wants of it.
 func (s *Set) expects(from peer.ID, items []wire.Item, out []wire.Status) {
 	s.mu.Lock()
@@ -31,7 +34,7 @@ func (s *Set) expects(from peer.ID, items []wire.Item, out []wire.Status) {
 		}
 	}
 	for i, it := range items {
-		if out[i] == 0 && s.coming[string(it.Hash)] == nil {
+		if out[i] == 0 && s.coming[string(it.Hash)] == nil && len(s.coming) < maxComing {
 			s.coming[string(it.Hash)] = &coming{from: from, at: now, here: make(chan struct{})}
 		}
 	}

@@ -52,3 +52,39 @@ func TestWhatIsComingIsNotWantedTwice(t *testing.T) {
 		})
 	}
 }
+
+// A stranger that announces ever more blocks, and brings one now and then so that it is not
+// silent, is remembered of some thousands of them only.
+func TestWhatIsSaidToComeIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := keeping(t, replica.Config{PeerRate: -1, Linger: 5 * time.Second})
+		l, offered := grant(t, 1, 1, func(l *blocks.Lease) { l.Bytes = 0 }), uint64(0)
+		for range 40 {
+			items := make([]wire.Item, wire.Batch)
+			for i := range items {
+				items[i] = wire.Item{Hash: bytesOf(offered, 8).Hash(), Size: 8}
+				offered++
+			}
+			if _, err := s.Offer(t.Context(), "stranger", l, items); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Keep(t.Context(), "stranger", l, bytesOf(1<<40+offered, 8)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+		}
+		waits := func(n uint64) bool { // for the stranger, when another one offers its block n
+			t0 := time.Now()
+			if says, err := s.Offer(t.Context(), "another", l, []wire.Item{{Hash: bytesOf(n, 8).Hash(), Size: 8}}); err != nil || says[0] != 0 {
+				t.Fatal(says, err)
+			}
+			return time.Since(t0) > 0
+		}
+		if waits(offered - 1) {
+			t.Errorf("the last of %d blocks is known to come", offered)
+		}
+		if !waits(0) {
+			t.Error("the first one is not known to come: this test cannot fail")
+		}
+	})
+}

@@ -89,37 +89,48 @@ func (s *Set) Displace(ctx context.Context) (out Displaced, err error) {
 	if err != nil || len(chosen) == 0 {
 		return out, err
 	}
-	if err := s.proves(ctx, chosen); err != nil {
-		return out, err
-	}
+	few, err := s.giveUp(ctx, chosen, &out)
 	var again []*spared
-	for _, c := range chosen { // too few have it: one more is to, before this one lets go
-		if len(c.keep) < c.owed.lease.R && s.handOn(ctx, c) {
+	for _, c := range few { // too few have it: one more is to, before this one lets go
+		if s.handOn(ctx, c) {
 			again = append(again, c)
+		} else {
+			out.Kept++
 		}
 	}
-	if err := s.proves(ctx, again); err != nil {
-		return out, err
+	if err == nil {
+		few, err = s.giveUp(ctx, again, &out)
+		out.Kept += int64(len(few))
 	}
-	for _, c := range chosen {
+	s.mu.Lock()
+	s.books.yields -= float64(out.Bytes)
+	s.displaced = Displaced{s.displaced.Blocks + out.Blocks, s.displaced.Bytes + out.Bytes, s.displaced.Kept + out.Kept}
+	s.mu.Unlock()
+	return out, err
+}
+
+// giveUp lets go of those of cs that r others prove, as soon as they have, enters that in out,
+// and gives those of which fewer do.
+func (s *Set) giveUp(ctx context.Context, cs []*spared, out *Displaced) (few []*spared, err error) {
+	defer s.parting(cs)()
+	if err := s.proves(ctx, cs); err != nil {
+		return nil, err
+	}
+	for _, c := range cs {
 		if len(c.keep) < c.owed.lease.R {
-			out.Kept++
+			few = append(few, c)
 			continue
 		}
 		gone, err := s.release(ctx, c, "copy of a publisher above his share let go")
 		if err != nil {
-			return out, err
+			return nil, err
 		}
 		if gone {
 			out.Blocks, out.Bytes = out.Blocks+1, out.Bytes+c.size
 			s.gaveWay(c)
 		}
 	}
-	s.mu.Lock()
-	s.books.yields -= float64(out.Bytes)
-	s.displaced = Displaced{s.displaced.Blocks + out.Blocks, s.displaced.Bytes + out.Bytes, s.displaced.Kept + out.Kept}
-	s.mu.Unlock()
-	return out, nil
+	return few, nil
 }
 
 // choose picks blocks of want bytes, those to whose keys this peer is farthest first, that
@@ -146,8 +157,11 @@ func (s *Set) choose(ctx context.Context, want int64, above map[peer.ID]int64) (
 			continue
 		}
 		o, _, _, err := s.glance(ctx, held.Hash, l)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		if err != nil {
-			return nil, ctx.Err() // another time
+			continue // another time
 		}
 		all = append(all, &spared{hash: slices.Clone(held.Hash), leases: held.Leases, owed: o, size: int64(size), proved: map[peer.ID]bool{}})
 		if len(all) == lookedAt {

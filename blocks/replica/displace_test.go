@@ -345,3 +345,33 @@ func TestWhatGaveWayIsNotTakenAgainSoon(t *testing.T) {
 		}
 	})
 }
+
+// One block whose neighbourhood cannot be looked at does not keep the others from giving way.
+func TestWhatCannotBeLookedAtKeepsNobodyFromGivingWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const r, life = 2, 300 * 24 * time.Hour
+		m, at := tight(4, 1000, replica.Config{R: r, Rate: -1, PeerRate: -1, Quota: -1, Yield: 1000})
+		for i := range uint64(7) {
+			b := bytesOf(i, 100)
+			for _, p := range m.ids {
+				if st, err := m.bring(t, p, of(t, 1, r, life), b); st != wire.Stored {
+					t.Fatal(st, err)
+				}
+			}
+			if m.dark == nil || slices.Compare(b.Hash(), m.dark) < 0 {
+				m.dark = b.Hash() // the first that is looked at
+			}
+		}
+		for who := range uint64(3) {
+			if st, err := m.bring(t, at, of(t, 2+who, r, life), bytesOf(10+who, 100)); st != wire.Stored {
+				t.Fatal(st, err)
+			}
+		}
+		if st, _ := m.bring(t, at, of(t, 9, r, life), bytesOf(20, 100)); st != wire.Full {
+			t.Fatalf("the guest: %s", st)
+		}
+		if out, err := m.set[at].Displace(t.Context()); err != nil || out.Blocks != 1 {
+			t.Errorf("%+v, %v", out, err)
+		}
+	})
+}

@@ -63,7 +63,7 @@ func (s *Set) Pass(ctx context.Context, _ peer.ID, l blocks.Lease, items []wire.
 		}
 		near, n := inOrder(near, more, l.R)
 		near = s.preferred(near)
-		for _, p := range near[min(cmp.Or(it.Served, wire.Served), len(near)):n] {
+		for _, p := range near[min(cmp.Or(max(it.Served, 0), wire.Served), n):n] {
 			if p != s.self {
 				to[p] = append(to[p], i)
 			}

@@ -201,3 +201,22 @@ func TestHolderPassesOnToTheOthers(t *testing.T) {
 		}
 	})
 }
+
+// Whatever a stranger says of how many holders it serves itself, who is to pass on takes no
+// harm of it.
+func TestWhoServesMoreThanThereAreHoldersIsPassedOnForByNobody(t *testing.T) {
+	for _, served := range []int{-1, 4, 5, 6, 1 << 30} {
+		synctest.Test(t, func(t *testing.T) {
+			const r = 3
+			m, b, l := newMesh(12, replica.Config{R: r, Rate: -1}), bytesOf(1, 100), of(t, 1, r, time.Hour)
+			near := m.nearest(b.Hash(), r)
+			if st, err := m.bring(t, near[0], l, b); st != wire.Stored {
+				t.Fatal(st, err)
+			}
+			m.set[near[0]].Pass(t.Context(), "stranger", l, []wire.Item{{Hash: b.Hash(), Size: 100, Fanout: true, Served: served}}, func(int, wire.Ack) {})
+			if n := m.copies(b, near[0]); served > r && n > 0 || served < 0 && n != r-wire.Served {
+				t.Errorf("%d are served: passed on to %d", served, n)
+			}
+		})
+	}
+}

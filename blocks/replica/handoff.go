@@ -162,7 +162,7 @@ func (x *handoff) dropLocked(d digest, p pointer) {
 // room finds out for the next time.
 func (s *Set) InPlace(h mh.Multihash) (peer.ID, bool) {
 	p, ok := s.hand.pointed(digestOfHash(h))
-	if !ok && s.Crowded() {
+	if !ok && s.Crowded() && !s.tooFar(h, s.cfg.R) {
 		s.turnedAway("", blocks.Lease{R: s.cfg.R}, h)
 	}
 	return p, ok

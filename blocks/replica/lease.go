@@ -124,6 +124,8 @@ func (s *Set) watch(ctx context.Context, next map[blocks.LeaseID]time.Time, rng 
 				return ctx.Err()
 			}
 			s.log.Debug("lease not looked up", "lease", id, "err", err)
+			next[id] = now.Add(s.cfg.LeaseEvery / 10) // what was said meanwhile is not known: soon again
+			continue
 		}
 		if newer, ok, err := s.ledger.Lease(ctx, id); err == nil && ok {
 			l = newer

@@ -21,13 +21,15 @@ import (
 
 // mesh is a network of real sets that see all of it. A question takes lag.
 type mesh struct {
-	ids []peer.ID
-	lag time.Duration
-	set map[peer.ID]*replica.Set
-	mem map[peer.ID]*blockstest.Mem
+	ids  []peer.ID
+	lag  time.Duration
+	back time.Duration // that a proof takes on its way back
+	set  map[peer.ID]*replica.Set
+	mem  map[peer.ID]*blockstest.Mem
 
 	ready chan struct{}
 	zone  map[peer.ID][]peer.ID // whom it has met, where that is not everybody; set before it runs
+	dark  mh.Multihash          // its neighbourhood cannot be looked at; set before it runs
 	flags bool                  // who has no room is known to have none; set before it runs
 
 	sort sync.Once
@@ -167,6 +169,9 @@ func (e *end) Closest(_ context.Context, h mh.Multihash, n int) ([]peer.ID, bool
 }
 
 func (e *end) Seats(ctx context.Context, h mh.Multihash, n int) ([]peer.ID, []bool, error) {
+	if string(h) == string(e.dark) {
+		return nil, nil, errors.New("no answer")
+	}
 	ids, _, err := e.Closest(ctx, h, n)
 	return ids, slices.Repeat([]bool{true}, len(ids)), err
 }
@@ -261,8 +266,12 @@ func (e *end) Prove(ctx context.Context, p peer.ID, nonce []byte, hs []mh.Multih
 	}
 	out := make([]wire.Proven, len(hs))
 	for i, h := range hs {
+		parts := e.set[p].Parts(h)
 		_ = e.mem[p].View(ctx, h, func(data []byte) error {
 			st, err := wire.StateOf(ctx, e.mem[p], e.mem[p], h)
+			if parts { // as the wire says it
+				st = min(st, wire.Here)
+			}
 			out[i] = wire.Proven{State: st, MAC: wire.Proof(nonce, data)}
 			return err
 		})
@@ -270,6 +279,7 @@ func (e *end) Prove(ctx context.Context, p peer.ID, nonce []byte, hs []mh.Multih
 			out[i] = wire.Proven{State: wire.Held, MAC: make([]byte, 32)}
 		}
 	}
+	time.Sleep(e.back)
 	return out, nil
 }
 

@@ -230,6 +230,7 @@ func (s *Set) carry(ctx context.Context, l *lane, ts []*task) {
 				for len(gs) > 0 && ctx.Err() == nil {
 					n := l.share(gs)
 					s.give(ctx, l, p, gs[:n])
+					s.giveRights(ctx, p, gs[:n])
 					gs = gs[n:]
 				}
 			}

@@ -12,8 +12,10 @@
 //	elect.go   examine: am I the one? → who lacks it? → a task, now or later
 //	plan.go    who owes what to whom: pure
 //	queue.go   tasks: fewest copies first → not too fast → give
+//	rights.go  what is given is held under every lease that stands for it
 //	brake.go   what waits while it is likely this peer that is cut off
 //	surplus.go what closer peers hold now: kept a while → do they prove it? → let go
+//	parting.go who may be about to let go counts for nobody who lets go as well
 //	sync.go    with each neighbour: what do both hold? → audit → give, fetch
 //	audit.go   prove some of it                  trust.go  who could not
 //	admit.go   what others bring: near enough? lease? space? → keep
@@ -219,6 +221,7 @@ type Set struct {
 	unsure  bool                           // guarded by mu: some blocks are to be examined and it is not noted which
 	short   map[string]shortage            // guarded by mu: blocks for whose missing copies this peer is to care
 	over    map[string]time.Time           // guarded by mu: blocks that are surplus here, and since when
+	parts   map[string]int                 // guarded by mu: blocks that may be let go now, and by how many calls
 	sated   map[peer.ID]time.Time          // guarded by mu: who said that it has no room, and when
 	cut     time.Time                      // guarded by mu: until then the brake is on
 	coming  map[string]*coming             // guarded by mu: blocks that were asked for and are not here yet
@@ -238,7 +241,7 @@ func New(self peer.ID, st blocks.Store, led blocks.Ledger, r Router, p Peers, cf
 		dice:   rand.New(rand.NewPCG(cfg.Rand.Uint64(), cfg.Rand.Uint64())),
 		window: make(chan struct{}, slots), group: min(cfg.Window/slots, wire.Batch), wake: make(chan struct{}, 1), stir: make(chan struct{}, 1),
 		jobs: map[blocks.LeaseID]*Job{}, slow: map[peer.ID]time.Time{}, groups: map[string]*witness{},
-		agenda: map[string]appointment{}, short: map[string]shortage{}, over: map[string]time.Time{}, sated: map[peer.ID]time.Time{},
+		agenda: map[string]appointment{}, short: map[string]shortage{}, over: map[string]time.Time{}, parts: map[string]int{}, sated: map[peer.ID]time.Time{},
 		books: newBooks(), pacing: newMeter[peer.ID](burst), meters: newNetMeters(), pressed: make(chan struct{}, 1),
 		mute: map[peer.ID]time.Time{}, coming: map[string]*coming{}, carried: map[string]*load{}, brought: map[peer.ID]time.Time{}, rested: map[blocks.LeaseID]*blocks.Job{}, passing: make(chan struct{}, passingOn), hand: newHandoff(),
 	}

@@ -290,3 +290,35 @@ func TestTheSeventeenthLeaseIsRefused(t *testing.T) {
 		}
 	})
 }
+
+// A block that is here already, because it was read, counts as the bytes that it has, and not as
+// those that its offer says: neither the space nor what a lease says can be passed by that.
+func TestWhatIsHereCountsAsWhatItIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, mem := keeping(t, replica.Config{Quota: 1500, PeerRate: -1})
+		read := []blocks.Block{bytesOf(1, 1000), bytesOf(2, 1000)}
+		if err := mem.Put(t.Context(), read...); err != nil {
+			t.Fatal(err)
+		}
+		offer := func(l blocks.Lease, b blocks.Block) wire.Status {
+			says, err := s.Offer(t.Context(), "stranger", l, []wire.Item{{Hash: b.Hash(), Size: 1}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return says[0]
+		}
+		if st := offer(grant(t, 1, 1, func(l *blocks.Lease) { l.Bytes = 999 }), read[0]); st != wire.BadLease {
+			t.Errorf("more than its lease says: %s", st)
+		}
+		l := grant(t, 2, 1, nil)
+		if st := offer(l, read[0]); st != wire.Have {
+			t.Errorf("what there is room for: %s", st)
+		}
+		if st := offer(l, read[1]); st != wire.Full {
+			t.Errorf("what there is no room for: %s", st)
+		}
+		if used, _ := s.Space(); used != heldBytes(t, mem) {
+			t.Errorf("%d bytes are counted, %d are held", used, heldBytes(t, mem))
+		}
+	})
+}

@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cairn-network/cairn/blocks"
+	"github.com/cairn-network/cairn/blocks/blockstest"
 	"github.com/cairn-network/cairn/blocks/replica"
 	"github.com/cairn-network/cairn/blocks/replica/replicatest"
 	"github.com/cairn-network/cairn/blocks/wire"
@@ -303,6 +306,65 @@ func TestHoldersOfOtherNetsAreAdmittedAndCounted(t *testing.T) {
 			}
 			if want := slices.Concat(near[:r], near[10:][:copies-r]); !slices.Equal(holders, want) {
 				t.Errorf("holders %v, want %v", holders, want)
+			}
+		})
+	}
+}
+
+// looked is a network of which it is counted how often somebody is looked for.
+type looked struct {
+	*world
+	times atomic.Int64
+}
+
+func (l *looked) Closest(ctx context.Context, h mh.Multihash, n int) ([]peer.ID, bool, error) {
+	l.times.Add(1)
+	return l.world.Closest(ctx, h, n)
+}
+
+// A stranger that offers, or asks for, blocks from all over the keyspace has this peer look for
+// the neighbourhoods of none that it is too far from; the control does not know who is near.
+func TestAStrangersKeysAreNotLookedFor(t *testing.T) {
+	for _, known := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			all := street{ids: named(400), of: map[peer.ID]keyspace.Group{}}
+			me := all.ids[0]
+			w := &looked{world: newWorld(all.ids...)}
+			cfg := replica.Config{Quota: 1}
+			if known {
+				cfg.Places = all
+			}
+			mem := new(blockstest.Mem)
+			s := replica.New(me, mem, mem, w, w, cfg)
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan struct{})
+			go func() { defer close(done); _ = s.Run(ctx) }()
+			defer func() { cancel(); <-done }()
+			l := grant(t, 1, 1, func(l *blocks.Lease) { l.Bytes = 0 })
+			mine := uint64(0)
+			for !slices.Contains(all.Nearby(bytesOf(mine, 100).Hash(), 3), me) {
+				mine++
+			}
+			if says, err := s.Offer(t.Context(), "stranger", l, []wire.Item{{Hash: bytesOf(mine, 100).Hash(), Size: 100}}); err != nil || says[0] != wire.Full {
+				t.Fatal(says, err) // it is asked for room that it has not got
+			}
+			own := w.times.Load()
+			for i, n := uint64(1000), 0; n < 16; i++ {
+				h := bytesOf(i, 100).Hash()
+				if slices.Contains(all.Nearby(h, 128), me) {
+					continue
+				}
+				n++
+				if says, err := s.Offer(t.Context(), "stranger", l, []wire.Item{{Hash: h, Size: 100}}); err != nil || says[0] != wire.NotResponsible {
+					t.Fatal(says, err)
+				}
+				s.InPlace(h)
+			}
+			offered := w.times.Load() - own
+			time.Sleep(time.Hour)
+			wanted := w.times.Load() - own - offered - 4 // it asks four times who took what it refused
+			if known != (offered == 0) || known != (wanted <= 0) {
+				t.Errorf("known who is near: %v; looked %d times for what was offered, %d times for what was asked for", known, offered, wanted)
 			}
 		})
 	}

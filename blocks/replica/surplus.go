@@ -86,6 +86,7 @@ func (s *Set) letGo(ctx context.Context, due []*owed) error {
 			}
 		}
 	}
+	defer s.parting(all)()
 	s.challenge(ctx, nonce, asks)
 	for _, c := range all {
 		if ctx.Err() != nil {

@@ -348,7 +348,7 @@ func (s *Set) pull(ctx context.Context, p peer.ID, sh *shared, keys []rbsr.Key) 
 	return got, ctx.Err()
 }
 
-// take brings h here from p, under the lease that p holds it under, by the rules by which
+// take brings h here from p, under the leases that p holds it under, by the rules by which
 // it could have been offered.
 func (s *Set) take(ctx context.Context, p peer.ID, h mh.Multihash) (bool, error) {
 	ls, err := s.peers.Leases(ctx, p, h)
@@ -360,6 +360,26 @@ func (s *Set) take(ctx context.Context, p peer.ID, h mh.Multihash) (bool, error)
 	if !ok {
 		return false, nil
 	}
+	if got, err := s.takeUnder(ctx, p, h, l); !got || err != nil {
+		return got, err
+	}
+	for _, other := range ls {
+		if other.ID() == l.ID() {
+			continue
+		}
+		size, err := s.store.Size(ctx, h)
+		if err == nil {
+			_, err = s.Offer(ctx, p, other, []wire.Item{{Hash: h, Size: size}}) // it is here: no more than an entry
+		}
+		if err != nil {
+			return true, err
+		}
+	}
+	return true, nil
+}
+
+// takeUnder is take under one of the leases.
+func (s *Set) takeUnder(ctx context.Context, p peer.ID, h mh.Multihash, l blocks.Lease) (bool, error) {
 	// What p takes for this peer's may be so only because p has just started.
 	o, _, _, err := s.glance(ctx, h, l)
 	if err != nil || !o.seated(s.self) {

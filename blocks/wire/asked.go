@@ -39,6 +39,7 @@ func (x *exchange) tell(ctx context.Context, m *have) error {
 		return malformed("nonce of %d bytes", len(m.nonce))
 	}
 	r := haveR{here: bitmap(len(m.keys)), held: bitmap(len(m.keys))}
+	parts := x.parting(m)
 	for i, h := range m.keys {
 		s, err := StateOf(ctx, x.st, x.led, h)
 		if err != nil {
@@ -47,7 +48,7 @@ func (x *exchange) tell(ctx context.Context, m *have) error {
 		if s >= Here {
 			setBit(r.here, i)
 		}
-		if s == Held {
+		if s == Held && !bit(parts, i) {
 			setBit(r.held, i)
 		}
 	}
@@ -59,6 +60,26 @@ func (x *exchange) tell(ctx context.Context, m *have) error {
 		r.proofs = append(r.proofs, proof)
 	}
 	return x.l.send(&r)
+}
+
+// Parter is a [Keeper] that may be about to let go of what it holds.
+type Parter interface {
+	// Parts reports whether h may be let go now. Who asks for a proof of it then is told that
+	// it is not held: it may be about to let go as well.
+	Parts(h mh.Multihash) bool
+}
+
+// parting is which of the keys of m that are to be proved may be let go now. It is to be asked
+// for before it is looked what is held: what goes in between is held by neither.
+func (x *exchange) parting(m *have) []byte {
+	parts := bitmap(len(m.keys))
+	p, ok := x.keeper.(Parter)
+	for _, i := range m.prove {
+		if ok && p.Parts(m.keys[i]) {
+			setBit(parts, int(i))
+		}
+	}
+	return parts
 }
 
 // prove is the proof of h; what is not here or rotten has none.

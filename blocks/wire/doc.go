@@ -54,6 +54,7 @@
 // may have the beginning, from a stream of the same sender that was cut: it says how much in
 // the Want, the Data brings the rest, and the credit is spent as for all of it. Who cannot
 // deliver a wanted item says Cancel. Have asks at most [Batch] keys and proves at most [Proofs].
+// What is proved and may be let go at that moment ([Parter]) is not said to be held.
 //
 // A PutRecord is answered by STORED or HAVE (that very value stands here), OLDER (a value
 // that wins over it stands here, and is in the answer), or why not; a GetRecord by HAVE with

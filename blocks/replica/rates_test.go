@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cairn-network/cairn/blocks"
+	"github.com/cairn-network/cairn/blocks/blockstest"
 	"github.com/cairn-network/cairn/blocks/replica"
 	"github.com/cairn-network/cairn/blocks/wire"
 	"github.com/cairn-network/cairn/dht/keyspace"
@@ -28,7 +29,13 @@ func (alley) Group(p peer.ID) keyspace.Group {
 	}
 	return keyspace.GroupOf(a)
 }
-func (alley) Nearby(mh.Multihash, int) []peer.ID { return nil }
+func (alley) Nearby(mh.Multihash, int) []peer.ID { // the one that keeping makes
+	self, err := peer.IDFromPrivateKey(blockstest.Key(50))
+	if err != nil {
+		panic(err)
+	}
+	return []peer.ID{self}
+}
 func (alley) Reach(_ context.Context, ps []peer.ID) (alive, seat []bool) {
 	return make([]bool, len(ps)), make([]bool, len(ps))
 }

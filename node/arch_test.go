@@ -30,6 +30,7 @@ var house = map[string]string{
 	"node/link":           "",
 	"node/host":           "node/link",
 	"node":                "blocks blocks/dag blocks/deny blocks/disk blocks/fetch blocks/names blocks/pins blocks/replica blocks/wire dht pubsub node/host node/link",
+	"web/webtest":         "",
 	"node/nodetest":       "node blocks/blockstest",
 	"web/gateway":         "blocks blocks/dag",
 	"web/api":             "blocks",

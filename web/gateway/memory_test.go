@@ -2,10 +2,8 @@ package gateway_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"sync/atomic"
 	"testing"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/cairn-network/cairn/blocks"
 	"github.com/cairn-network/cairn/web/gateway"
+	"github.com/cairn-network/cairn/web/webtest"
 	"github.com/ipfs/go-cid"
 )
 
@@ -81,16 +80,10 @@ func TestABlockInHandTakesRoomToo(t *testing.T) {
 	}{{4 << 20, 1 << 20, "", 3}, {4 << 20, 1 << 20, "?format=tar", 3}, {1 << 30, 1 << 20, "?format=tar", 24}, {4 << 20, 32 << 10, "?format=tar", 24}, {4 << 20, 1 << 20, "?format=raw", 3}, {1 << 30, 1 << 20, "?format=raw", 24}, {4 << 20, 32 << 10, "?format=raw", 24}} {
 		synctest.Test(t, func(t *testing.T) {
 			one := blocks.New(cid.Raw, make([]byte, c.size))
-			l := pipes{make(chan net.Conn), make(chan struct{})}
-			srv := &http.Server{Handler: gateway.New(service(t, nil, one), gateway.Config{Memory: c.memory})}
-			ended := make(chan error, 1)
-			go func() { ended <- srv.Serve(l) }()
+			dial, end := webtest.Pipes(t, gateway.New(service(t, nil, one), gateway.Config{Memory: c.memory}))
 			said := make(chan string, 24)
-			var ours []net.Conn
 			for range 24 {
-				here, theirs := net.Pipe()
-				ours = append(ours, here)
-				l.in <- theirs
+				here := dial()
 				go func() { // ends with its first bytes
 					fmt.Fprintf(here, "GET /ipfs/%s%s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", one.Cid(), c.query)
 					line := make([]byte, len("HTTP/1.1 200"))
@@ -112,13 +105,7 @@ func TestABlockInHandTakesRoomToo(t *testing.T) {
 			if begun != c.want || busy != 24-c.want {
 				t.Errorf("%d of %d bytes%s: %d are being sent, want %d", c.memory, c.size, c.query, begun, c.want)
 			}
-			for _, o := range ours {
-				o.Close()
-			}
-			close(l.done)
-			if err := errors.Join(srv.Close(), <-ended); !errors.Is(err, net.ErrClosed) && !errors.Is(err, http.ErrServerClosed) {
-				t.Error(err)
-			}
+			end()
 		})
 	}
 }

@@ -1,35 +1,16 @@
 package gateway_test
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/cairn-network/cairn/web/gateway"
+	"github.com/cairn-network/cairn/web/webtest"
 	"github.com/libp2p/go-libp2p/core/peer"
 )
-
-// pipes is a listener whose connections hold nothing of what is written to them.
-type pipes struct {
-	in   chan net.Conn
-	done chan struct{}
-}
-
-func (p pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.in:
-		return c, nil
-	case <-p.done:
-		return nil, net.ErrClosed
-	}
-}
-func (p pipes) Close() error { return nil }
-func (pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 
 // a client that takes nothing is let go within a minute, also when the answer is so short
 // that it is sent after its handler has ended. The control: one that takes it has it.
@@ -37,12 +18,8 @@ func TestAnAnswerThatNobodyTakesIsGivenUp(t *testing.T) {
 	for _, path := range []string{"/ipfs/bafkqaaa", "/nothing", "/ipfs/nonsense", "/routing/v1/providers/bafkqaaa"} {
 		for _, takes := range []bool{true, false} {
 			synctest.Test(t, func(t *testing.T) {
-				l := pipes{make(chan net.Conn), make(chan struct{})}
-				srv := &http.Server{Handler: gateway.New(service(t, nil), gateway.Config{Routing: atlas{ids: []peer.ID{"one", "two"}}})}
-				ended := make(chan error, 1)
-				go func() { ended <- srv.Serve(l) }()
-				ours, theirs := net.Pipe()
-				l.in <- theirs
+				dial, end := webtest.Pipes(t, gateway.New(service(t, nil), gateway.Config{Routing: atlas{ids: []peer.ID{"one", "two"}}}))
+				ours := dial()
 				fmt.Fprintf(ours, "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", path)
 				if !takes {
 					time.Sleep(time.Minute)
@@ -52,11 +29,7 @@ func TestAnAnswerThatNobodyTakesIsGivenUp(t *testing.T) {
 				if taken := n == 1 && err == nil; taken != takes {
 					t.Errorf("%s: %d bytes, %v", path, n, err)
 				}
-				ours.Close()
-				close(l.done)
-				if err := errors.Join(srv.Close(), <-ended); !errors.Is(err, net.ErrClosed) && !errors.Is(err, http.ErrServerClosed) {
-					t.Error(err)
-				}
+				end()
 			})
 		}
 	}
@@ -73,12 +46,8 @@ func TestASlowReaderIsLetGo(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				bs := service(t, nil)
 				root := leaves(t, bs, 4, 0)
-				l := pipes{make(chan net.Conn), make(chan struct{})}
-				srv := &http.Server{Handler: gateway.New(bs, gateway.Config{})}
-				ended := make(chan error, 1)
-				go func() { ended <- srv.Serve(l) }()
-				ours, theirs := net.Pipe()
-				l.in <- theirs
+				dial, end := webtest.Pipes(t, gateway.New(bs, gateway.Config{}))
+				ours := dial()
 				fmt.Fprintf(ours, "GET /ipfs/%s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", root.Cid())
 				begin, got, buf := time.Now(), 0, make([]byte, c.each)
 				for {
@@ -95,11 +64,7 @@ func TestASlowReaderIsLetGo(t *testing.T) {
 				if whole := got > 1<<20; whole != c.whole {
 					t.Errorf("%d bytes in %s", got, time.Since(begin))
 				}
-				ours.Close()
-				close(l.done)
-				if err := errors.Join(srv.Close(), <-ended); !errors.Is(err, net.ErrClosed) && !errors.Is(err, http.ErrServerClosed) {
-					t.Error(err)
-				}
+				end()
 			})
 		})
 	}

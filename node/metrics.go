@@ -77,7 +77,7 @@ func (n *Node) register(usage func(context.Context) (int64, error)) error {
 		gauge("cairn_repair_queue", "Blocks of those whose copies wait for their turn.", nil, func() int64 { return n.set.Short().Queued }),
 		gauge("cairn_peers", "Peers connected.", nil, func() int64 { return int64(len(n.host.Network().Peers())) }),
 		counter("cairn_lookups_total", "Times that the network was asked who is closest to a key.", nil, n.router.Lookups),
-		counter("cairn_repair_blocks_total", "Copies that repair has made on other peers.", nil, func() int64 { return n.set.Repaired().Blocks }),
+		counter("cairn_repair_blocks_total", "Copies that repair has made: given to peers that lacked them, or fetched here after a comparison.", nil, func() int64 { return n.set.Repaired().Blocks }),
 		counter("cairn_repair_bytes_total", "Bytes of those copies.", nil, func() int64 { return n.set.Repaired().Bytes }),
 		counter("cairn_audits_total", "Blocks that neighbours were asked to prove.", nil, func() int64 { return n.set.Audited().Asked }),
 		counter("cairn_audits_failed_total", "Blocks that neighbours said they had and could not prove.", nil, func() int64 { return n.set.Audited().Failed }),

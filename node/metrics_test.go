@@ -173,7 +173,8 @@ func TestMetricsTellTheTruth(t *testing.T) {
 	}
 }
 
-// What repair gives is counted where it is given, and nothing is without repair.
+// What repair gives is counted where it is given and what it fetches where it is fetched, and
+// nothing is without repair.
 func TestRepairIsCounted(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIP: the race detector makes minutes of it; make test runs it")

@@ -187,14 +187,19 @@ func (e *end) Offer(ctx context.Context, p peer.ID, l blocks.Lease, _ wire.Reaso
 	for i, it := range items {
 		if says[i] == 0 {
 			err := from.View(ctx, it.Hash, func(data []byte) error {
-				return e.set[p].Keep(ctx, e.self, l, blocks.New(cid.Raw, slices.Clone(data)))
+				had, _ := e.mem[p].Has(context.Background(), it.Hash)
+				err := e.set[p].Keep(ctx, e.self, l, blocks.New(cid.Raw, slices.Clone(data)))
+				// A peer that ends while it brings a block hears of an error where the block is kept.
+				if has, _ := e.mem[p].Has(context.Background(), it.Hash); has && !had {
+					e.mu.Lock()
+					e.stored[p]++
+					e.mu.Unlock()
+				}
+				return err
 			})
 			if err != nil {
 				return err
 			}
-			e.mu.Lock()
-			e.stored[p]++
-			e.mu.Unlock()
 			says[i] = wire.Stored
 		}
 		if says[i] == wire.Full || says[i] == wire.Quota {

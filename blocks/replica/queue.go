@@ -296,10 +296,7 @@ func (s *Set) give(ctx context.Context, l *lane, p peer.ID, gs []*gift) {
 			g.done = true
 			s.hand.tookIt(p, digestOfHash(g.hash))
 			sent += int64(g.size)
-			s.mu.Lock()
-			s.copied.Blocks++
-			s.copied.Bytes += int64(g.size)
-			s.mu.Unlock()
+			s.mended(int64(g.size))
 			s.log.Info("copy restored", "root", g.lease.Root, "key", g.hash.B58String(), "peer", p, "urgent", g.few)
 		default:
 			s.log.Debug("holder did not take a block", "peer", p, "key", g.hash.B58String(), "err", a.Err)

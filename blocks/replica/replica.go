@@ -253,11 +253,20 @@ func New(self peer.ID, st blocks.Store, led blocks.Ledger, r Router, p Peers, cf
 // Copied is how much has been given to others.
 type Copied struct{ Blocks, Bytes int64 }
 
-// Repaired is what repair has given to holders that lacked it, since the start.
+// Repaired is the copies that repair has made since the start: those given to holders that lacked
+// them, and those fetched here as a comparison with a neighbour showed that they were lacking.
 func (s *Set) Repaired() Copied {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.copied
+}
+
+// mended counts one copy that repair has made.
+func (s *Set) mended(size int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.copied.Blocks++
+	s.copied.Bytes += size
 }
 
 // Overleased is how often a block was refused because it is held under as many leases of

@@ -413,6 +413,10 @@ func (s *Set) takeUnder(ctx context.Context, p peer.ID, h mh.Multihash, l blocks
 	if errors.As(err, &no) && noRoom(no.Code) { // it is not fetched in vain again
 		s.keptBy(p, digestOfHash(h), true)
 	}
+	if err == nil {
+		s.mended(int64(len(b.RawData())))
+		s.log.Info("copy fetched", "root", l.Root, "key", h.B58String(), "peer", p)
+	}
 	return err == nil, err
 }
 

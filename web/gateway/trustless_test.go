@@ -124,7 +124,8 @@ func TestNoAnswerThatIsCutShortEndsCleanly(t *testing.T) {
 				srv := serve(t, bs, gateway.Config{Retrieval: 300 * time.Millisecond})
 				begin := time.Now()
 				status, body, err := whole(t, srv.URL+"/ipfs/"+root.Cid().String()+query)
-				if err == nil {
+				// What is read ahead may fail before the first byte is sent: then the status says so.
+				if err == nil && status < 400 {
 					t.Errorf("%d bytes with a clean end, status %d", len(body), status)
 				}
 				if bytes.Contains(body, []byte("Gateway Error")) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"runtime"
@@ -45,7 +46,7 @@ func TestADeepCARIsSentInBoundedMemory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIP: what the race detector keeps is in the figure; make test runs it")
 	}
-	const deep, most = 100_001, 64 << 20
+	const deep, most = 100_001, 32 << 20
 	bs := service(t, nil)
 	n := merkledag.NodeWithData([]byte("the end"))
 	n.SetCidBuilder(merkledag.V1CidPrefix())
@@ -75,9 +76,15 @@ func TestADeepCARIsSentInBoundedMemory(t *testing.T) {
 		k, err = io.ReadFull(res.Body, buf)
 		got += k
 		if got/(1<<20) != (got-k)/(1<<20) {
-			runtime.GC()
-			runtime.ReadMemStats(&now)
-			peak = max(peak, now.HeapAlloc)
+			// What was made during a collection is not collected by it. Who is not read from soon
+			// waits, and then makes nothing: what is held is what no collection takes.
+			held := uint64(math.MaxUint64)
+			for range 3 {
+				runtime.GC()
+				runtime.ReadMemStats(&now)
+				held = min(held, now.HeapAlloc)
+			}
+			peak = max(peak, held)
 		}
 	}
 	if err != io.EOF && err != io.ErrUnexpectedEOF || got < deep*36 {

@@ -250,7 +250,7 @@ func New(self peer.ID, st blocks.Store, led blocks.Ledger, r Router, p Peers, cf
 	return s
 }
 
-// Copied is how much has been given to others.
+// Copied is copies of blocks, and their bytes.
 type Copied struct{ Blocks, Bytes int64 }
 
 // Repaired is the copies that repair has made since the start: those given to holders that lacked

@@ -18,8 +18,8 @@ func inTestnet(seed uint64) replica.Config {
 		Rand: rand.New(rand.NewPCG(seed, seed))}
 }
 
-// Whatever two neighbours hold, after one comparison both hold all of it, and the next
-// one costs a message and moves nothing.
+// Whatever two neighbours hold, after one comparison both hold all of it. What was given and
+// what was fetched counts as repaired.
 func TestTwoNeighboursConvergeInOneSession(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m := newMesh(2, inTestnet(1))
@@ -35,6 +35,9 @@ func TestTwoNeighboursConvergeInOneSession(t *testing.T) {
 		}
 		if c.Have != have || c.Need != need || c.Given != have || c.Got != need || m.stored["b"] != have || m.fetched["a"] != need {
 			rt.Fatalf("%+v; want have %d, need %d, and as many moved", c, have, need)
+		}
+		if got, want := m.set["a"].Repaired(), (replica.Copied{Blocks: int64(have + need), Bytes: 100 * int64(have+need)}); got != want {
+			rt.Fatalf("repaired %+v, want %+v", got, want)
 		}
 		for _, b := range bs {
 			if n := m.copies(b, ""); n != 2 {
